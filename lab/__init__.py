@@ -1,0 +1,1 @@
+"""The lab: the science of small language models, and the engines that run it."""

@@ -1,0 +1,1 @@
+"""Decoding: one loop that yields tokens together with their statistics."""

@@ -1,0 +1,1 @@
+"""Measuring: pure functions of texts and arrays."""

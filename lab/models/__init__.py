@@ -1,0 +1,1 @@
+"""Models: loading, hashing, chat templates."""

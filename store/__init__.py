@@ -1,0 +1,1 @@
+"""The store: typed records, append-only journals, and the DuckDB projection that everyone queries."""
