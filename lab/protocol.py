@@ -28,7 +28,8 @@ class Load:
 class Ask:
     """One answer to be made: a prompt under a kernel and sampling settings, with a seed.
 
-    `prefix_token_ids` holds the tokens to start from when branching off `parent_id`; `alternatives` is the k of top-k.
+    `prefix_token_ids` holds the tokens to start from when branching off `parent_id`;
+    `alternatives` is the k of top-k.
     """
 
     prompt: str
@@ -125,7 +126,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a request is: answers done of all, tokens per second over all rows, seconds left (None: unknown)."""
+    """How far a request is: answers done of all, tokens/s over all rows, seconds left (None: unknown)."""
 
     type: ClassVar[str] = "progress"
     request_id: str

@@ -1,4 +1,4 @@
-"""The words of decoding, shared by the loop, the engine protocol and the screens. Pure: nothing heavy here."""
+"""The words of decoding, shared by the loop, the engine protocol and the screens. Pure: no heavy imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from store.records import FinishReason
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn. Temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 switch a filter off."""
+    """How the next token is drawn. Temperature 0 is greedy; top_k 0, top_p 1, min_p 0 switch a filter off."""
 
     temperature: float = 0.7
     top_p: float = 0.9
