@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from lab.decode.types import Alternative, Sampling, TokenStat
 from lab.errors import LabError
@@ -159,23 +159,7 @@ class Failed:
 Command = Load | Generate | Cancel | Shutdown
 Event = Ready | Loaded | Started | Token | Finished | Progress | Done | Failed
 
-_TYPES: dict[str, type[Any]] = {
-    message.type: message
-    for message in (
-        Load,
-        Generate,
-        Cancel,
-        Shutdown,
-        Ready,
-        Loaded,
-        Started,
-        Token,
-        Finished,
-        Progress,
-        Done,
-        Failed,
-    )
-}
+_TYPES: dict[str, type[Any]] = {message.type: message for message in (*get_args(Command), *get_args(Event))}
 
 
 def encode(message: Command | Event) -> str:

@@ -1,0 +1,96 @@
+"""The tree of commands, and the one place where faults become a line and an exit code.
+
+Exit codes: 0 done, 1 a fault said in one line, 2 wrong usage, 130 stopped by Ctrl-C (what was finished is kept).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from lab.errors import LabError
+from store.errors import StoreError
+
+COMMANDS = {
+    "demo": "lab.cli.demo",
+    "generate": "lab.cli.generate",
+    "entropy": "lab.cli.entropy",
+    "probes": "lab.cli.probes",
+    "store": "lab.cli.store",
+    "doctor": "lab.cli.doctor",
+    "bench": "lab.cli.bench",
+    "wick": "lab.cli.wick",
+}
+
+
+class OpenLab(Protocol):
+    """Opens the terminal lab; the screens hand it in, so that the command line does not import them."""
+
+    def __call__(self, home: Path | None = None, model: str = "wick", demo: bool = False) -> int: ...
+
+
+def run(arguments: Sequence[str], open_lab: OpenLab) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        result = _app(open_lab)(list(arguments), standalone_mode=False, prog_name="lantern")
+    except (LabError, StoreError) as error:
+        return _fault(str(error))
+    except KeyboardInterrupt:
+        print("lantern: stopped; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not hasattr(error, "exit_code") or not hasattr(error, "show"):
+            raise
+        error.show()
+        return int(error.exit_code)
+    return int(result or 0)
+
+
+def _fault(message: str) -> int:
+    from lab.safetext import safe_line
+
+    print(f"lantern: {safe_line(message)}", file=sys.stderr)
+    return 1
+
+
+def _app(open_lab: OpenLab) -> Callable[..., int | None]:
+    app = typer.Typer(
+        name="lantern",
+        help="A terminal lab for people who fine-tune small language models on their own machine.",
+        epilog="Without a command the lab opens on this terminal.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        no_args_is_help=False,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def lab(
+        context: typer.Context,
+        home: Annotated[
+            Path | None, typer.Option("--home", help="The lab's home directory.", show_default=False)
+        ] = None,
+        model: Annotated[str, typer.Option("--model", help="A model folder, a hub id, or wick.")] = "wick",
+    ) -> None:
+        if home is not None:
+            os.environ["LANTERN_HOME"] = str(home)
+        context.obj = open_lab
+        if context.invoked_subcommand is None:
+            raise typer.Exit(open_lab(home=home, model=model))
+
+    for name, module in COMMANDS.items():
+        commands = importlib.import_module(module)
+        if hasattr(commands, "app"):
+            app.add_typer(commands.app, name=name)
+        else:
+            app.command(name)(commands.command)
+    return app

@@ -1,0 +1,50 @@
+"""The `lantern` command: opens the lab on a terminal, and hands everything else to the command line.
+
+The lab itself is opened without importing the command line, so that its first paint stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Entry point of the `lantern` script."""
+    if len(sys.argv) == 1:
+        sys.exit(open_lab())
+    from lab.cli.main import run
+
+    sys.exit(run(sys.argv[1:], open_lab=open_lab))
+
+
+def terminal_fault() -> str | None:
+    """Why the lab cannot be drawn here, in words, or None when it can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "the lab needs a terminal"
+    if os.environ.get("TERM", "dumb") == "dumb":
+        return "the lab cannot draw on TERM=dumb"
+    return None
+
+
+def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) -> int:
+    """Open the lab; returns the exit code. Refuses, naming the commands that do the same, without a terminal."""
+    if fault := terminal_fault():
+        print(
+            f"lantern: {fault}; use `lantern demo --plain`, `lantern generate`, `lantern probes list` "
+            "or another command of `lantern --help`",
+            file=sys.stderr,
+        )
+        return 1
+    from screens.app import LanternApp
+    from store.errors import StoreError
+    from store.home import Home
+
+    try:
+        app = LanternApp(home=Home.resolve(home), model=model, demo=demo)
+    except StoreError as error:
+        print(f"lantern: {error}", file=sys.stderr)
+        return 1
+    app.run()
+    return app.return_code or 0
