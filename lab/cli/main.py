@@ -1,6 +1,6 @@
 """The tree of commands, and the one place where faults become a line and an exit code.
 
-Exit codes: 0 done, 1 a fault said in one line, 2 wrong usage, 130 stopped by Ctrl-C (what was finished is kept).
+Exit codes: 0 done, 1 a fault said in one line, 2 wrong usage, 130 stopped by Ctrl-C (finished work is kept).
 """
 
 from __future__ import annotations

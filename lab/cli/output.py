@@ -68,7 +68,11 @@ def _write(stream: Any, text: str) -> None:
 
 
 def table(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), title: str | None = None
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    title: str | None = None,
 ) -> Table:
     """A Rich table of foreign strings: cells are data, never markup. `right` lists right-aligned columns."""
     from rich import box

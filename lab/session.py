@@ -1,0 +1,248 @@
+"""Answers made and kept: asks go in, protocol events come out, and what is finished is in the journal first.
+
+The engine process and the command line both work through this one class, so that an answer is the same
+thing wherever it was asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from store.journal import Journal, new_id, utc_now
+
+from lab.conditions import condition
+from lab.decode.loop import Row, batch, stream
+from lab.decode.prefix import PrefixCache
+from lab.decode.types import Finish, TokenStat
+from lab.kernels import Kernel
+from lab.measure.predictive import summarize
+from lab.measure.score import word_entropy_score
+from lab.measure.zones import load_table
+from lab.models.load import LoadedModel
+from lab.models.template import Rendered, render
+from lab.protocol import Ask, Done, Event, Finished, Progress, Started, Token
+from store.records import ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
+
+PROGRESS_EVERY_S = 0.5
+
+
+def never() -> bool:
+    """The `should_stop` of a request that nobody cancels."""
+    return False
+
+
+@dataclasses.dataclass
+class _Answer:
+    """One answer under way: the ask, how it was put to the model, and the tokens so far."""
+
+    ask: Ask
+    index: int
+    id: str
+    condition: ConditionRecord
+    rendered: Rendered
+    started_at: str
+    tokens: list[TokenStat] = dataclasses.field(default_factory=list)
+
+
+class Session:
+    """A loaded model with a journal. Not thread-safe: it lives on the thread that loaded the model."""
+
+    def __init__(self, loaded: LoadedModel, journal: Journal) -> None:
+        self.loaded = loaded
+        self._journal = journal
+        self._written: set[str] = set()
+        self._prefixes = PrefixCache()
+        self._zones = load_table(None)
+        self._write_once(loaded.record.id, loaded.record)
+
+    def generate(
+        self,
+        request_id: str,
+        asks: Sequence[Ask],
+        batch_size: int = 8,
+        should_stop: Callable[[], bool] = never,
+        run_id: str | None = None,
+    ) -> Iterator[Event]:
+        """Make the answers; yields Started, Token, Finished, Progress and, at the end, Done.
+
+        A Finished event is yielded only when its record is safely on disk. When `should_stop` turns true,
+        answers under way end as cancelled and those not begun are left out.
+        """
+        run_id = run_id or new_id()
+        meter = _Meter(request_id, total=len(asks))
+        under_way: dict[int, _Answer] = {}
+        for index, step in self._steps(asks, batch_size, should_stop):
+            if index not in under_way:
+                under_way[index] = self._begin(asks[index], index)
+                yield self._started(request_id, under_way[index])
+            answer = under_way[index]
+            if isinstance(step, TokenStat):
+                answer.tokens.append(step)
+                meter.count_token()
+                yield Token(request_id=request_id, generation_id=answer.id, token=step)
+            elif answer.tokens or step.reason != "cancelled":
+                record = self._keep(answer, step, run_id)
+                meter.done += 1
+                yield Finished(
+                    request_id=request_id,
+                    generation_id=answer.id,
+                    ask=index,
+                    generation=dataclasses.asdict(dataclasses.replace(record, trace=None)),
+                )
+            if progress := meter.progress():
+                yield progress
+        yield meter.progress(now=True) or meter.snapshot()
+        yield Done(request_id=request_id, done=meter.done, total=len(asks), cancelled=should_stop())
+
+    def _steps(
+        self, asks: Sequence[Ask], batch_size: int, should_stop: Callable[[], bool]
+    ) -> Iterator[tuple[int, TokenStat | Finish]]:
+        if len(asks) == 1 or batch_size == 1:
+            for index, ask in enumerate(asks):
+                if should_stop():
+                    return
+                for step in self._stream(ask, should_stop):
+                    yield index, step
+            return
+        rows = (
+            Row(self._render(ask).token_ids, ask.sampling, ask.seed, alternatives=ask.alternatives)
+            for ask in asks
+        )
+        yield from batch(
+            self.loaded, rows, batch_size=batch_size, prefix_cache=self._prefixes, should_stop=should_stop
+        )
+
+    def _stream(self, ask: Ask, should_stop: Callable[[], bool]) -> Iterator[TokenStat | Finish]:
+        return stream(
+            self.loaded,
+            self._render(ask).token_ids,
+            ask.sampling,
+            ask.seed,
+            alternatives=ask.alternatives,
+            prefix_token_ids=ask.prefix_token_ids,
+            prefix_cache=self._prefixes,
+            should_stop=should_stop,
+        )
+
+    def _render(self, ask: Ask) -> Rendered:
+        return render(self.loaded, ask.prompt, ask.kernel_text)
+
+    def _begin(self, ask: Ask, index: int) -> _Answer:
+        kernel = Kernel.of(ask.kernel_name or "unnamed", ask.kernel_text) if ask.kernel_text else None
+        if kernel is not None:
+            record = KernelRecord(sha256=kernel.sha256, name=kernel.name, text=kernel.text, at=utc_now())
+            self._write_once(kernel.sha256, record)
+        under = condition(kernel, ask.sampling)
+        self._write_once(under.id, under)
+        return _Answer(ask, index, new_id(), under, self._render(ask), utc_now())
+
+    def _write_once(self, key: str, record: Record) -> None:
+        if key not in self._written:
+            self._written.add(key)
+            self._journal.append(record)
+
+    def _started(self, request_id: str, answer: _Answer) -> Started:
+        return Started(
+            request_id=request_id,
+            generation_id=answer.id,
+            ask=answer.index,
+            prompt_tokens=len(answer.rendered.token_ids),
+            kernel_placement=answer.rendered.kernel_placement,
+        )
+
+    def _keep(self, answer: _Answer, finish: Finish, run_id: str) -> GenerationRecord:
+        record = _generation(self.loaded, answer, finish, run_id)
+        self._journal.append(record)
+        self._journal.append(word_entropy_score(record, self._zones), durable=True)
+        return record
+
+
+def _generation(loaded: LoadedModel, answer: _Answer, finish: Finish, run_id: str) -> GenerationRecord:
+    ask = answer.ask
+    entropy = summarize(answer.tokens)
+    own_tokens = len(answer.tokens) - len(ask.prefix_token_ids)
+    decode_s = max(finish.wall_ms - finish.prefill_ms, 1e-3) / 1e3
+    return GenerationRecord(
+        id=answer.id,
+        run_id=run_id,
+        model_id=loaded.record.id,
+        adapter_sha256=None,
+        condition_id=answer.condition.id,
+        kernel_placement=answer.rendered.kernel_placement,
+        probe_battery=ask.probe_battery,
+        probe_id=ask.probe_id,
+        probe_sha256=ask.probe_sha256,
+        prompt=ask.prompt,
+        seed=ask.seed,
+        text="".join(token.text for token in answer.tokens),
+        finish_reason=finish.reason,
+        prompt_tokens=finish.prompt_tokens,
+        n_tokens=len(answer.tokens),
+        started_at=answer.started_at,
+        prefill_ms=finish.prefill_ms,
+        wall_ms=finish.wall_ms,
+        tokens_per_second=max(own_tokens, 0) / decode_s,
+        peak_memory_bytes=finish.peak_memory_bytes,
+        mean_entropy_nats=entropy.mean_nats,
+        median_entropy_nats=entropy.median_nats,
+        p90_entropy_nats=entropy.p90_nats,
+        max_entropy_nats=entropy.max_nats,
+        backend=loaded.backend,
+        parent_id=ask.parent_id,
+        parent_token=max(len(ask.prefix_token_ids) - 1, 0) if ask.parent_id else None,
+        trace=_trace(answer.tokens, ask.alternatives),
+        at=utc_now(),
+    )
+
+
+def _trace(tokens: Sequence[TokenStat], k: int) -> Trace:
+    ends, length = [], 0
+    for token in tokens:
+        length += len(token.text)
+        ends.append(length)
+    return Trace(
+        token_ids=tuple(token.token_id for token in tokens),
+        ends=tuple(ends),
+        entropy_nats=tuple(token.entropy_nats for token in tokens),
+        sampling_entropy_nats=tuple(token.sampling_entropy_nats for token in tokens),
+        surprisal_nats=tuple(token.surprisal_nats for token in tokens),
+        p_top1=tuple(token.p_top1 for token in tokens),
+        margin=tuple(token.margin for token in tokens),
+        rank=tuple(token.rank for token in tokens),
+        k=k,
+        alternative_ids=tuple(a.token_id for token in tokens for a in token.alternatives),
+        alternative_p=tuple(a.p for token in tokens for a in token.alternatives),
+    )
+
+
+class _Meter:
+    """How far a request is, said at most twice a second."""
+
+    def __init__(self, request_id: str, total: int) -> None:
+        self.done = 0
+        self._request_id = request_id
+        self._total = total
+        self._tokens = 0
+        self._began = self._said = time.monotonic()
+
+    def count_token(self) -> None:
+        self._tokens += 1
+
+    def progress(self, now: bool = False) -> Progress | None:
+        if not now and time.monotonic() - self._said < PROGRESS_EVERY_S:
+            return None
+        self._said = time.monotonic()
+        return self.snapshot()
+
+    def snapshot(self) -> Progress:
+        elapsed_s = max(time.monotonic() - self._began, 1e-6)
+        left = self._total - self.done
+        return Progress(
+            request_id=self._request_id,
+            done=self.done,
+            total=self._total,
+            tokens_per_second=self._tokens / elapsed_s,
+            eta_s=elapsed_s / self.done * left if self.done else None,
+        )
