@@ -35,7 +35,6 @@ class Ask:
     prompt: str
     sampling: Sampling
     seed: int
-    condition_name: str = "baseline"
     kernel_name: str | None = None
     kernel_text: str | None = None
     probe_battery: str | None = None

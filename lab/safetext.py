@@ -1,8 +1,8 @@
-"""Foreign text made safe to draw: a model, a file or a probe may say anything, and the terminal must not obey.
+"""Foreign text made safe to draw: models, files and probes may say anything, and the terminal must not obey.
 
-C0 and C1 controls become visible glyphs, so that no escape code reaches the terminal and no character is lost;
-bidirectional overrides become glyphs too, so that text cannot disguise its order; lone surrogates, which no
-UTF-8 stream can carry, become U+FFFD. Newlines and tabs stay: how to lay them out is the caller's business.
+C0 and C1 controls become visible glyphs, so that no escape code reaches the terminal and no character is
+lost; bidirectional overrides become glyphs too, so that text cannot disguise its order; lone surrogates,
+which no UTF-8 stream can carry, become U+FFFD. Newlines and tabs stay: their layout is the caller's business.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def terminal_fault() -> str | None:
 
 
 def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) -> int:
-    """Open the lab; returns the exit code. Refuses, naming the commands that do the same, without a terminal."""
+    """Open the lab and return its exit code; without a terminal, name the commands that do the same."""
     if fault := terminal_fault():
         print(
             f"lantern: {fault}; use `lantern demo --plain`, `lantern generate`, `lantern probes list` "

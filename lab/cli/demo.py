@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from store.journal import new_id
 
 from lab.cli.output import HomeOption, JsonOption, emit, notice, number, say, show, table
 from lab.cli.workbench import ModelOption, Workbench, workbench
 from lab.protocol import Ask, Finished, Started, Token
+from store.journal import new_id
 
 if TYPE_CHECKING:
     from store.queries import AnswerRow

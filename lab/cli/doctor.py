@@ -1,4 +1,4 @@
-"""`lantern doctor`: what this machine offers the lab, measured here and now, and what would make it better."""
+"""`lantern doctor`: what this machine offers the lab, measured now, and what would make it better."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _terminal() -> Finding:
     size = shutil.get_terminal_size()
     found = f"TERM={os.environ.get('TERM', 'unset')} · {size.columns}×{size.lines}"
     if not sys.stdout.isatty():
-        return Finding("terminal", "advice", f"{found} · stdout is no terminal", "the lab opens on a terminal")
+        return Finding("terminal", "advice", f"{found} · stdout is none", "the lab opens on a terminal")
     if size.columns < 80 or size.lines < 24:
         return Finding("terminal", "advice", found, "80×24 is the smallest size the lab is drawn for")
     return Finding("terminal", "ok", found)

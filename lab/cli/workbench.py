@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from store.home import Home
 
 if TYPE_CHECKING:
-    from store.service import StoreService
-
     from lab.session import Session
     from store.records import ProbeRecord
+    from store.service import StoreService
 
 ModelOption = Annotated[str, typer.Option("--model", help="A model folder, a hub id, or wick.")]
 
@@ -32,11 +32,10 @@ class Workbench:
 @contextmanager
 def workbench(home: Path | None, model: str) -> Iterator[Workbench]:
     """Load `model` here; on the way out, also after Ctrl-C, everything finished is brought into the store."""
-    from store.journal import Journal
-    from store.service import StoreService
-
     from lab.models.load import load
     from lab.session import Session
+    from store.journal import Journal
+    from store.service import StoreService
 
     where = Home.resolve(home)
     loaded = load(model, cache_dir=where.cache)

@@ -1,0 +1,1 @@
+"""Tests: they prove behavior. Slow proofs carry the marker `slow`."""

@@ -1,0 +1,91 @@
+"""The engine protocol: every message survives the wire, and nothing else gets through."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.decode.types import Alternative, Sampling, TokenStat
+from lab.errors import LabError
+from lab.protocol import Ask, Cancel, Failed, Generate, Load, Progress, Shutdown, Token, decode, encode
+from tests.hostile import HOSTILE
+
+anything = st.text(st.characters())
+nats = st.floats(0, 20)
+tokens = st.builds(
+    TokenStat,
+    index=st.integers(0, 4096),
+    token_id=st.integers(0, 300_000),
+    text=anything,
+    entropy_nats=nats,
+    sampling_entropy_nats=nats,
+    surprisal_nats=nats,
+    p_top1=st.floats(0, 1),
+    margin=st.floats(0, 1),
+    rank=st.integers(0, 300_000),
+    alternatives=st.lists(st.builds(Alternative, st.integers(0), anything, st.floats(0, 1))).map(tuple),
+)
+asks = st.builds(
+    Ask,
+    prompt=anything,
+    sampling=st.builds(Sampling),
+    seed=st.integers(),
+    kernel_text=st.none() | anything,
+    prefix_token_ids=st.lists(st.integers(0)).map(tuple),
+)
+messages = st.one_of(
+    st.builds(Load, request_id=anything, model=anything),
+    st.builds(Generate, request_id=anything, asks=st.lists(asks, max_size=3).map(tuple)),
+    st.builds(Cancel, request_id=anything),
+    st.just(Shutdown()),
+    st.builds(Token, request_id=anything, generation_id=anything, token=tokens),
+    st.builds(
+        Progress,
+        request_id=anything,
+        done=st.integers(0),
+        total=st.integers(0),
+        tokens_per_second=nats,
+        eta_s=st.none() | nats,
+    ),
+    st.builds(Failed, request_id=st.none() | anything, message=anything),
+)
+
+
+@given(messages)
+def test_every_message_survives_the_wire(message: object) -> None:
+    line = encode(message)  # type: ignore[arg-type]
+    assert "\n" not in line
+    assert line.isascii()
+    assert decode(line) == message
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_prompts_are_data(text: str) -> None:
+    message = Generate(request_id="r", asks=(Ask(prompt=text, sampling=Sampling(), seed=0),))
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"type":"nonsense"}',
+        '{"type":"load"}',
+        '{"type":"cancel","request":"x"}',
+        "\x00",
+    ],
+)
+def test_a_line_that_is_no_message_is_a_clear_error(line: str) -> None:
+    with pytest.raises(LabError, match="engine protocol: not a message"):
+        decode(line)
+
+
+@given(st.binary() | anything)
+def test_noise_never_escapes_as_another_exception(line: str | bytes) -> None:
+    try:
+        decode(line)
+    except LabError:
+        pass
