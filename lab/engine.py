@@ -19,8 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from store.home import Home
-
 from lab.errors import LabError
 from lab.protocol import (
     Cancel,
@@ -36,11 +34,11 @@ from lab.protocol import (
     encode,
 )
 from store.errors import StoreError
+from store.home import Home
 
 if TYPE_CHECKING:
-    from store.journal import Journal
-
     from lab.session import Session
+    from store.journal import Journal
 
 
 class Inbox:

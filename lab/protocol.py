@@ -176,7 +176,7 @@ def decode(line: str | bytes) -> Command | Event:
         if message_type is Token:
             fields["token"] = _token(fields["token"])
         message: Command | Event = message_type(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LabError(f"engine protocol: not a message: {line[:80]!r} ({error})") from error
     return message
 

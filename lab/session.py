@@ -10,8 +10,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from store.journal import Journal, new_id, utc_now
-
 from lab.conditions import condition
 from lab.decode.loop import Row, batch, stream
 from lab.decode.prefix import PrefixCache
@@ -23,6 +21,7 @@ from lab.measure.zones import load_table
 from lab.models.load import LoadedModel
 from lab.models.template import Rendered, render
 from lab.protocol import Ask, Done, Event, Finished, Progress, Started, Token
+from store.journal import Journal, new_id, utc_now
 from store.records import ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
 
 PROGRESS_EVERY_S = 0.5

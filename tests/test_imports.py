@@ -26,7 +26,8 @@ def test_the_terminal_process_has_no_model_code_and_no_database_at_first_paint(m
 def test_every_screen_module_keeps_the_terminal_free_of_model_code() -> None:
     walk = (
         "import pkgutil, importlib, screens\n"
-        "for found in pkgutil.walk_packages(screens.__path__, 'screens.'): importlib.import_module(found.name)"
+        "for found in pkgutil.walk_packages(screens.__path__, 'screens.'):\n"
+        "    importlib.import_module(found.name)"
     )
     assert not loaded_modules(walk) & set(HEAVY)
 

@@ -1,5 +1,7 @@
 """The engine protocol: every message survives the wire, and nothing else gets through."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +69,7 @@ def test_hostile_prompts_are_data(text: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "[" * 100_000,
         "",
         "{",
         "[]",
@@ -85,7 +88,5 @@ def test_a_line_that_is_no_message_is_a_clear_error(line: str) -> None:
 
 @given(st.binary() | anything)
 def test_noise_never_escapes_as_another_exception(line: str | bytes) -> None:
-    try:
+    with contextlib.suppress(LabError):
         decode(line)
-    except LabError:
-        pass
