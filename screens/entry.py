@@ -48,3 +48,7 @@ def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) 
         return 1
     app.run()
     return app.return_code or 0
+
+
+if __name__ == "__main__":
+    main()
