@@ -1,0 +1,8 @@
+"""Probes: read, checked, written, and the ones that come with the lab."""
+
+from lab.probes.model import edited, make, probe_sha256
+from lab.probes.reading import ProbeFile, load
+from lab.probes.shipped import shipped
+from lab.probes.writing import export
+
+__all__ = ["ProbeFile", "edited", "export", "load", "make", "probe_sha256", "shipped"]
