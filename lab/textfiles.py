@@ -22,6 +22,7 @@ MAX_YAML_DEPTH = 32
 
 # The pure-Python parser reads the same language some ten times slower, where libyaml is missing.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_JSON_SPACE = " \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -34,6 +35,10 @@ class BadRow:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+Row = tuple[int, Any]
+"""A row of a file: its line, and its value or the BadRow that stands for it."""
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -62,7 +67,7 @@ def decode(data: bytes, source: str) -> str:
         raise LabError(f"{source}: line {line}: not UTF-8; save the file as UTF-8 text") from error
 
 
-def json_lines(file: IO[bytes], max_line_bytes: int) -> Iterator[tuple[int, Any]]:
+def json_lines(file: IO[bytes], max_line_bytes: int) -> Iterator[Row]:
     """Every non-blank line of a JSONL file as (line number, value); a BadRow stands for what is no JSON.
 
     A line longer than `max_line_bytes` is skipped without being held in memory.
@@ -108,6 +113,38 @@ def parse_json(text: str) -> Any:
         raise LabError("not usable JSON: nested too deeply") from error
     except ValueError as error:
         raise LabError("not usable JSON: a number with too many digits") from error
+
+
+def json_array(text: str, source: str) -> Iterator[Row]:
+    """The items of a JSON array one by one, so that a fault costs only what follows it."""
+    position = _skip_space(text, 0)
+    if text[position : position + 1] != "[":
+        raise LabError(f"{source}: expected a JSON array [ {{…}}, {{…}} ]")
+    decoder = json.JSONDecoder()
+    position = _skip_space(text, position + 1)
+    line, counted = 1, 0
+    while text[position : position + 1] != "]":
+        line, counted = line + text.count("\n", counted, position), position
+        try:
+            value, position = decoder.raw_decode(text, position)
+            position = _skip_space(text, position)
+            if text[position : position + 1] not in (",", "]"):
+                raise json.JSONDecodeError("expected ',' or ']'", text, position)
+        except json.JSONDecodeError as error:
+            yield line, BadRow(error.lineno, f"not JSON: {error.msg}; what follows was not read")
+            return
+        except (RecursionError, ValueError):
+            yield line, BadRow(line, "not usable JSON; what follows was not read")
+            return
+        yield line, value
+        if text[position] == ",":
+            position = _skip_space(text, position + 1)
+
+
+def _skip_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _JSON_SPACE:
+        position += 1
+    return position
 
 
 def compose_yaml(text: str, source: str) -> yaml.Node:

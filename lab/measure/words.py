@@ -71,7 +71,7 @@ def measure(text: str) -> WordEntropy:
         per_ln_n=_ratio(entropy, math.log(n)) if n else None,
         window_mean_nats=_window_mean_nats(ids),
         miller_madow_nats=entropy + (len(counts) - 1) / (2 * n) if n else 0.0,
-        mattr50=_mattr(_number(filter(None, map(_bare, words)))),
+        mattr50=_mattr(_number(filter(None, map(bare_word, words)))),
         distinct1=_ratio(len(counts), n),
         distinct2=_ratio(len(set(bigrams)), len(bigrams)),
         repeated_4gram_share=1 - distinct_4grams / n_4grams if n_4grams else None,
@@ -142,7 +142,7 @@ def _mattr(ids: Sequence[int]) -> float | None:
     return total / n_windows / MATTR_WORDS
 
 
-def _bare(word: str) -> str:
+def bare_word(word: str) -> str:
     """`word` lower-cased without the punctuation around it."""
     if word.isalnum():
         return word.lower()

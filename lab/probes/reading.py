@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,19 @@ import yaml
 
 from lab.errors import LabError
 from lab.probes.model import MAX_NAME_CHARACTERS, make
-from lab.textfiles import BadRow, compose_yaml, construct_yaml, decode, json_lines, read_bytes
+from lab.textfiles import (
+    BadRow,
+    Row,
+    compose_yaml,
+    construct_yaml,
+    decode,
+    json_array,
+    json_lines,
+    read_bytes,
+)
 from store.records import ProbeRecord
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
-_JSON_SPACE = " \t\r\n"
-
-Row = tuple[int, Any]
-"""A row of a file: its line, and its value or the BadRow that stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +84,8 @@ def _rows(path: Path, data: bytes) -> tuple[str | None, list[Row]]:
         return None, list(json_lines(BytesIO(data), MAX_LINE_BYTES))
     text = decode(data, str(path))
     if form == "json":
-        return None, list(_json_array(text, str(path)))
+        return None, list(json_array(text, str(path)))
     return _yaml_rows(text, str(path))
-
-
-def _json_array(text: str, source: str) -> Iterator[Row]:
-    """The items of a JSON array one by one, so that a fault costs only what follows it."""
-    position = _skip(text, 0)
-    if text[position : position + 1] != "[":
-        raise LabError(f"{source}: expected a JSON array [ {{id, domain, prompt}}, … ]")
-    decoder = json.JSONDecoder()
-    position = _skip(text, position + 1)
-    line, counted = 1, 0
-    while text[position : position + 1] != "]":
-        line, counted = line + text.count("\n", counted, position), position
-        try:
-            value, position = decoder.raw_decode(text, position)
-            position = _skip(text, position)
-            if text[position : position + 1] not in (",", "]"):
-                raise json.JSONDecodeError("expected ',' or ']'", text, position)
-        except json.JSONDecodeError as error:
-            yield line, BadRow(error.lineno, f"not JSON: {error.msg}; what follows was not read")
-            return
-        except (RecursionError, ValueError):
-            yield line, BadRow(line, "not usable JSON; what follows was not read")
-            return
-        yield line, value
-        if text[position] == ",":
-            position = _skip(text, position + 1)
-
-
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _JSON_SPACE:
-        position += 1
-    return position
 
 
 def _yaml_rows(text: str, source: str) -> tuple[str | None, list[Row]]:

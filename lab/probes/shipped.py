@@ -1,4 +1,4 @@
-"""The probes that come with the lab, and how they get into the store: once for each version of their content."""
+"""The probes that come with the lab, and how they reach the store: once for each content version."""
 
 from __future__ import annotations
 
