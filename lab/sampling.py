@@ -16,11 +16,15 @@ from lab.textfiles import load_yaml
 DEFAULT_PRESETS = SEEDS / "sampling.yaml"
 _WHOLE = {"top_k": 0, "max_tokens": 1}
 _REAL = {"temperature": math.inf, "top_p": 1.0, "min_p": 1.0}
+_SWITCHED_OFF: Mapping[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
 
 
 @cache
 def presets(path: Path = DEFAULT_PRESETS) -> Mapping[str, Sampling]:
-    """Every preset of a file by name, in the file's order. Raises LabError naming file and field."""
+    """Every preset of a file by name, in the file's order; a filter that is left out is switched off.
+
+    Raises LabError naming file and field.
+    """
     data = load_yaml(path)
     table = data.get("presets") if isinstance(data, dict) else None
     if not isinstance(table, dict) or not table:
@@ -39,13 +43,16 @@ def load_preset(name: str = "default") -> Sampling:
 def _sampling(fields: Any, where: str) -> Sampling:
     if not isinstance(fields, dict):
         raise LabError(f"{where}: expected fields (temperature, top_p, …)")
-    settings: dict[str, Any] = {}
+    settings = dict(_SWITCHED_OFF)
     for key, value in fields.items():
         if key == "description":
             continue
         if key not in _WHOLE and key not in _REAL:
             raise LabError(f"{where}.{key}: no such setting; known are {', '.join((*_REAL, *_WHOLE))}")
         settings[key] = _value(key, value, f"{where}.{key}")
+    for key in ("temperature", "max_tokens"):
+        if key not in settings:
+            raise LabError(f"{where}.{key}: missing")
     return Sampling(**settings)
 
 

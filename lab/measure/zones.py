@@ -25,24 +25,31 @@ TOO_SHORT = "too short to zone"
 class Zone:
     """From `lower` to `upper` nats. The lower bound belongs to the zone unless it belongs to the one below.
 
-    `upper_inclusive` says that the upper bound itself is still in this zone.
+    `upper_inclusive` says that the upper bound itself is still in this zone. `color` is the name of a color and
+    `meaning` one sentence for people; both may be empty.
     """
 
     name: str
     lower: float
     upper: float
     upper_inclusive: bool = False
+    color: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneTable:
-    """Zones in rising order without gaps, from −∞ to ∞, for one measure. Below `min_words` none applies."""
+    """Zones in rising order without gaps, from −∞ to ∞, for one measure. Below `min_words` none applies.
+
+    `target_band` is the range in nats that training aims at, where the table has one.
+    """
 
     name: str
     version: str
     measure: str
     min_words: int
     zones: tuple[Zone, ...]
+    target_band: tuple[float, float] | None = None
 
     @property
     def label(self) -> str:
@@ -85,6 +92,7 @@ def _table(data: Any) -> ZoneTable:
         measure=_text(fields, "measure"),
         min_words=_count(fields, "min_words"),
         zones=tuple(_zone(zone, f"zones[{index}]") for index, zone in enumerate(zones)),
+        target_band=_band(fields.get("target_band")),
     )
     _check_cover(table.zones)
     return table
@@ -100,7 +108,20 @@ def _zone(data: Any, where: str) -> Zone:
         lower=_bound(fields.get("lower"), -math.inf, f"{where}.lower"),
         upper=_bound(fields.get("upper"), math.inf, f"{where}.upper"),
         upper_inclusive=inclusive,
+        color=str(fields.get("color") or ""),
+        meaning=str(fields.get("meaning") or ""),
     )
+
+
+def _band(data: Any) -> tuple[float, float] | None:
+    if data is None:
+        return None
+    fields = _mapping(data, "target_band")
+    lower = _bound(fields.get("lower"), -math.inf, "target_band.lower")
+    upper = _bound(fields.get("upper"), math.inf, "target_band.upper")
+    if not lower < upper:
+        raise _TableError("target_band: the lower bound must be below the upper one")
+    return lower, upper
 
 
 def _check_cover(zones: tuple[Zone, ...]) -> None:
