@@ -165,9 +165,36 @@ class ScoreRecord:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
-Record = ModelRecord | ProbeRecord | KernelRecord | ConditionRecord | GenerationRecord | ScoreRecord
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingRecord:
+    """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
+
+    kind: ClassVar[str] = "setting"
+
+    key: str
+    value: str
+    at: str
+
+
+Record = (
+    ModelRecord
+    | ProbeRecord
+    | KernelRecord
+    | ConditionRecord
+    | GenerationRecord
+    | ScoreRecord
+    | SettingRecord
+)
 
 RECORD_TYPES: Mapping[str, type[Record]] = {
     record.kind: record
-    for record in (ModelRecord, ProbeRecord, KernelRecord, ConditionRecord, GenerationRecord, ScoreRecord)
+    for record in (
+        ModelRecord,
+        ProbeRecord,
+        KernelRecord,
+        ConditionRecord,
+        GenerationRecord,
+        ScoreRecord,
+        SettingRecord,
+    )
 }

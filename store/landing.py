@@ -1,0 +1,200 @@
+"""How facts become rows: one INSERT per table, all facts of a batch as one JSON parameter.
+
+`from_json` with a parameter of text is the fastest way in that needs no other library. It gives NULL for
+what does not fit; the NOT NULL columns then refuse the batch, and the ingest looks for the culprit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from store.validate import TOTAL, Fact
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Shape = dict[str, object]
+
+_SETTING: Shape = {"key": "VARCHAR", "value": "VARCHAR", "at": "TIMESTAMP"}
+_MODEL: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "path": "VARCHAR",
+    "architecture": "VARCHAR",
+    "parameters": "BIGINT",
+    "vocab_size": "BIGINT",
+    "quantization": "VARCHAR",
+    "weights_sha256": "VARCHAR",
+    "tokenizer_sha256": "VARCHAR",
+    "template_sha256": "VARCHAR",
+    "at": "TIMESTAMP",
+}
+_KERNEL: Shape = {"sha256": "VARCHAR", "name": "VARCHAR", "text": "VARCHAR", "at": "TIMESTAMP"}
+_CONDITION: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "kernel_name": "VARCHAR",
+    "kernel_sha256": "VARCHAR",
+    "temperature": "DOUBLE",
+    "top_p": "DOUBLE",
+    "top_k": "BIGINT",
+    "min_p": "DOUBLE",
+    "max_tokens": "BIGINT",
+    "at": "TIMESTAMP",
+}
+_PROBE: Shape = {
+    "battery": "VARCHAR",
+    "id": "VARCHAR",
+    "domain": "VARCHAR",
+    "prompt": "VARCHAR",
+    "sha256": "VARCHAR",
+    "origin": "VARCHAR",
+    "at": "TIMESTAMP",
+    "subjects": ["VARCHAR"],
+    "source_probe": "VARCHAR",
+    "rephrase_type": "VARCHAR",
+    "extra": "JSON",
+    "retired": "BOOLEAN",
+}
+_GENERATION: Shape = {
+    "id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "model_id": "VARCHAR",
+    "adapter_sha256": "VARCHAR",
+    "condition_id": "VARCHAR",
+    "kernel_placement": "VARCHAR",
+    "probe_battery": "VARCHAR",
+    "probe_id": "VARCHAR",
+    "probe_sha256": "VARCHAR",
+    "prompt": "VARCHAR",
+    "seed": "BIGINT",
+    "text": "VARCHAR",
+    "finish_reason": "VARCHAR",
+    "prompt_tokens": "BIGINT",
+    "n_tokens": "BIGINT",
+    "started_at": "TIMESTAMP",
+    "prefill_ms": "DOUBLE",
+    "wall_ms": "DOUBLE",
+    "tokens_per_second": "DOUBLE",
+    "peak_memory_bytes": "BIGINT",
+    "mean_entropy_nats": "DOUBLE",
+    "median_entropy_nats": "DOUBLE",
+    "p90_entropy_nats": "DOUBLE",
+    "max_entropy_nats": "DOUBLE",
+    "backend": "VARCHAR",
+    "at": "TIMESTAMP",
+    "parent_id": "VARCHAR",
+    "parent_token": "BIGINT",
+}
+_TRACE: Shape = {
+    "id": "VARCHAR",
+    "trace": {
+        "token_ids": ["INTEGER"],
+        "ends": ["UINTEGER"],
+        "entropy_nats": ["DOUBLE"],
+        "sampling_entropy_nats": ["DOUBLE"],
+        "surprisal_nats": ["DOUBLE"],
+        "p_top1": ["DOUBLE"],
+        "margin": ["DOUBLE"],
+        "rank": ["UINTEGER"],
+        "k": "UTINYINT",
+        "alternative_ids": ["INTEGER"],
+        "alternative_p": ["DOUBLE"],
+    },
+}
+_SCORE: Shape = {
+    "id": "VARCHAR",
+    "generation_id": "VARCHAR",
+    "instrument": "VARCHAR",
+    "version": "VARCHAR",
+    "text_sha256": "VARCHAR",
+    "dimensions": "MAP(VARCHAR, DOUBLE)",
+    "at": "TIMESTAMP",
+    "total": "DOUBLE",
+    "detail": "JSON",
+}
+
+_EXPRESSIONS = {
+    "at": 'r."at"',
+    "subjects": "coalesce(r.subjects, [])",
+    "extra": "coalesce(r.extra, '{}')",
+    "detail": "coalesce(r.detail, '{}')",
+    "retired": "coalesce(r.retired, false)",
+}
+"""Fields that a line may leave out, as the record's own default; and AT, a keyword of SQL."""
+
+
+def land(con: DuckDBPyConnection, kind: str, facts: Sequence[Fact]) -> None:
+    """Insert new facts of one kind into their tables, inside the caller's transaction."""
+    rows = ",".join(f'{{"key":{fact.key},"digest":{fact.digest},"d":{fact.data.decode()}}}' for fact in facts)
+    for insert, shape in (_INSERT_LEDGER, *_STATEMENTS[kind]):
+        con.execute(insert, [f"[{rows}]", json.dumps([{"key": "UBIGINT", "digest": "UBIGINT", "d": shape}])])
+
+
+def remember_earliest(con: DuckDBPyConnection, facts: Sequence[Fact]) -> None:
+    """Content met again: `at` is when it was met first, whatever the order in which journals are read."""
+    for fact in facts:
+        if fact.kind in _CONTENT_ADDRESSED:
+            con.execute(
+                f"UPDATE {fact.kind} SET recorded_at = ?::TIMESTAMP "  # noqa: S608 - our own names
+                "WHERE ledger_key = ? AND recorded_at > ?::TIMESTAMP",
+                [fact.at, fact.key, fact.at],
+            )
+
+
+_ROWS = "(SELECT u.d AS r, u.key, u.digest FROM (SELECT unnest(from_json(?, ?)) AS u))"
+_INSERT_LEDGER: tuple[str, Shape] = (
+    f"INSERT INTO ledger SELECT key, digest FROM {_ROWS}",  # noqa: S608 - our own names
+    {"at": "VARCHAR"},
+)
+_CONTENT_ADDRESSED = ("model", "kernel", "condition")
+
+
+def _plain(table: str, shape: Shape) -> tuple[str, Shape]:
+    columns = ", ".join(_EXPRESSIONS.get(name, f"r.{name}") for name in shape)
+    if table in _CONTENT_ADDRESSED:
+        columns += ", key"
+    return f"INSERT INTO {table} SELECT {columns} FROM {_ROWS}", shape  # noqa: S608 - our own names
+
+
+def _scaled(name: str, factor: int) -> str:
+    return f"list_transform(t.{name}, lambda v: least(greatest(v, 0) * {factor}, 65535)::USMALLINT)"
+
+
+_INSERT_TRACE = f"""
+INSERT INTO generation_trace
+SELECT id, t.token_ids, t.ends, {_scaled("entropy_nats", 1000)}, {_scaled("sampling_entropy_nats", 1000)},
+    {_scaled("surprisal_nats", 1000)}, {_scaled("p_top1", 10000)}, {_scaled("margin", 10000)},
+    list_transform(t.rank, lambda v: least(v, 65535)::USMALLINT), coalesce(t.k, 0),
+    coalesce(t.alternative_ids, []),
+    list_transform(coalesce(t.alternative_p, []),
+        lambda p: CASE WHEN p > 0 THEN least(greatest(-1000 * ln(p), 0), 65535) ELSE 65535 END::USMALLINT)
+FROM (SELECT r.id AS id, r.trace AS t FROM {_ROWS} WHERE r.trace IS NOT NULL)
+"""  # noqa: S608 - our own names
+
+_INSERT_SCORE_EVENT = f"""
+INSERT INTO score_event
+SELECT r.id, r.generation_id, r.instrument, r.version, r.text_sha256, {_EXPRESSIONS["detail"]}, r."at"
+FROM {_ROWS}
+"""  # noqa: S608 - our own names
+
+_INSERT_SCORE = f"""
+INSERT INTO score
+SELECT generation_id, instrument, version, e.key, e.value, recorded_at, id FROM (
+    SELECT r.generation_id, r.instrument, r.version, r."at" AS recorded_at, r.id, unnest(list_concat(
+        map_entries(r.dimensions),
+        CASE WHEN r.total IS NULL THEN [] ELSE [{{'key': '{TOTAL}', 'value': r.total}}] END)) AS e
+    FROM {_ROWS})
+"""  # noqa: S608 - our own names
+
+_STATEMENTS: dict[str, tuple[tuple[str, Shape], ...]] = {
+    "setting": (_plain("setting", _SETTING),),
+    "model": (_plain("model", _MODEL),),
+    "kernel": (_plain("kernel", _KERNEL),),
+    "condition": (_plain("condition", _CONDITION),),
+    "probe": (_plain("probe", _PROBE),),
+    "generation": (_plain("generation", _GENERATION), (_INSERT_TRACE, _TRACE)),
+    "score": ((_INSERT_SCORE_EVENT, _SCORE), (_INSERT_SCORE, _SCORE)),
+}

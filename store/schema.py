@@ -1,0 +1,159 @@
+"""The tables: numbered migrations, each applied in one transaction.
+
+Append-only tables without foreign keys or secondary indexes; per-token series are LIST columns, entropies in
+milli-nats and probabilities in 1/10000. Whatever is here can be made again from the journals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FIRST = """
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+
+-- How far each journal is ingested; committed together with its rows, which makes ingestion exactly-once.
+CREATE TABLE journal (
+    name VARCHAR NOT NULL, process VARCHAR, pid BIGINT, lab_version VARCHAR, started_at TIMESTAMP,
+    off UBIGINT NOT NULL, lines UBIGINT NOT NULL
+);
+CREATE TABLE ingest_error (
+    journal VARCHAR NOT NULL, off UBIGINT NOT NULL, raw VARCHAR NOT NULL, reason VARCHAR NOT NULL
+);
+-- One row per fact: hashes of its identity and of its payload, so that a copied journal changes nothing.
+CREATE TABLE ledger (key UBIGINT NOT NULL, digest UBIGINT NOT NULL);
+
+CREATE TABLE setting (key VARCHAR NOT NULL, value VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL);
+CREATE TABLE model (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, path VARCHAR NOT NULL, architecture VARCHAR NOT NULL,
+    parameters BIGINT NOT NULL, vocab_size BIGINT NOT NULL, quantization VARCHAR,
+    weights_sha256 VARCHAR NOT NULL, tokenizer_sha256 VARCHAR NOT NULL, template_sha256 VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL, ledger_key UBIGINT NOT NULL
+);
+CREATE TABLE kernel (
+    sha256 VARCHAR NOT NULL, name VARCHAR NOT NULL, text VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL,
+    ledger_key UBIGINT NOT NULL
+);
+CREATE TABLE condition (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, kernel_name VARCHAR, kernel_sha256 VARCHAR,
+    temperature DOUBLE NOT NULL, top_p DOUBLE NOT NULL, top_k BIGINT NOT NULL, min_p DOUBLE NOT NULL,
+    max_tokens BIGINT NOT NULL, recorded_at TIMESTAMP NOT NULL, ledger_key UBIGINT NOT NULL
+);
+-- Every revision; the latest recorded_at of (battery, id) is the probe (view probe_now).
+CREATE TABLE probe (
+    battery VARCHAR NOT NULL, id VARCHAR NOT NULL, domain VARCHAR NOT NULL, prompt VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL, origin VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL,
+    subjects VARCHAR[] NOT NULL, source_probe VARCHAR, rephrase_type VARCHAR, extra VARCHAR NOT NULL,
+    retired BOOLEAN NOT NULL
+);
+CREATE TABLE generation (
+    id VARCHAR PRIMARY KEY, run_id VARCHAR, model_id VARCHAR NOT NULL, adapter_sha256 VARCHAR,
+    condition_id VARCHAR NOT NULL, kernel_placement VARCHAR NOT NULL, probe_battery VARCHAR,
+    probe_id VARCHAR, probe_sha256 VARCHAR, prompt VARCHAR NOT NULL, seed BIGINT NOT NULL,
+    text VARCHAR NOT NULL, finish_reason VARCHAR NOT NULL, prompt_tokens BIGINT NOT NULL,
+    n_tokens BIGINT NOT NULL, started_at TIMESTAMP NOT NULL, prefill_ms DOUBLE NOT NULL,
+    wall_ms DOUBLE NOT NULL, tokens_per_second DOUBLE NOT NULL, peak_memory_bytes BIGINT NOT NULL,
+    mean_entropy_nats DOUBLE, median_entropy_nats DOUBLE, p90_entropy_nats DOUBLE,
+    max_entropy_nats DOUBLE, backend VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, parent_id VARCHAR,
+    parent_token BIGINT
+);
+-- mnats: nats × 1000; e4: probability × 10000; both saturate at 65535. Alternatives: flat, stride k.
+CREATE TABLE generation_trace (
+    generation_id VARCHAR NOT NULL, token_ids INTEGER[] NOT NULL, ends UINTEGER[] NOT NULL,
+    entropy_mnats USMALLINT[] NOT NULL, sampling_entropy_mnats USMALLINT[] NOT NULL,
+    surprisal_mnats USMALLINT[] NOT NULL, p_top1_e4 USMALLINT[] NOT NULL, margin_e4 USMALLINT[] NOT NULL,
+    rank USMALLINT[] NOT NULL, k UTINYINT NOT NULL, alternative_ids INTEGER[] NOT NULL,
+    alternative_surprisal_mnats USMALLINT[] NOT NULL
+);
+-- One row per ScoreRecord; its numbers are in score, a row per dimension, the total as dimension 'total'.
+CREATE TABLE score_event (
+    id VARCHAR NOT NULL, generation_id VARCHAR NOT NULL, instrument VARCHAR NOT NULL,
+    version VARCHAR NOT NULL, text_sha256 VARCHAR NOT NULL, detail VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL
+);
+CREATE TABLE score (
+    generation_id VARCHAR NOT NULL, instrument VARCHAR NOT NULL, version VARCHAR NOT NULL,
+    dimension VARCHAR NOT NULL, value DOUBLE, recorded_at TIMESTAMP NOT NULL, event_id VARCHAR NOT NULL
+);
+
+CREATE VIEW setting_now AS SELECT key, arg_max(value, recorded_at) AS value FROM setting GROUP BY key;
+CREATE VIEW model_now AS
+    SELECT id, arg_max(name, recorded_at) AS name, arg_max(path, recorded_at) AS path FROM model GROUP BY id;
+CREATE VIEW condition_now AS
+    SELECT id, arg_max(name, recorded_at) AS name, arg_max(kernel_name, recorded_at) AS kernel_name
+    FROM condition GROUP BY id;
+CREATE VIEW probe_now AS
+    SELECT * FROM probe
+    QUALIFY row_number() OVER (PARTITION BY battery, id ORDER BY recorded_at DESC, sha256) = 1;
+-- The latest word entropy of each answer (entropy.md 2).
+CREATE VIEW word_entropy AS
+    SELECT generation_id,
+        arg_max_null(value, recorded_at) FILTER (dimension = 'word_entropy_nats') AS word_entropy_nats,
+        arg_max_null(value, recorded_at) FILTER (dimension = 'words') AS words
+    FROM score WHERE instrument = 'word-entropy' AND dimension IN ('word_entropy_nats', 'words')
+    GROUP BY generation_id;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST,)
+"""Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+TABLES = (
+    "setting",
+    "model",
+    "kernel",
+    "condition",
+    "probe",
+    "generation",
+    "generation_trace",
+    "score_event",
+    "score",
+    "ledger",
+    "journal",
+    "ingest_error",
+)
+"""Every table made from journals, in the order in which they are reported."""
+
+
+def schema_version(con: DuckDBPyConnection) -> int:
+    """The version of the attached database; 0 for an empty one."""
+    import duckdb
+
+    try:
+        rows = con.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
+    except duckdb.CatalogException:
+        return 0
+    return int(rows[0][0]) if rows else 0
+
+
+def migrate(con: DuckDBPyConnection, migrations: tuple[str, ...] = MIGRATIONS) -> int:
+    """Bring the attached database up to date and return how many migrations that took.
+
+    Lines that an older lab could not read are then offered again: their journals are re-read from the start,
+    which changes nothing for the facts already there. Raises StoreError when the database is newer.
+    """
+    version = schema_version(con)
+    if version > len(migrations):
+        raise StoreError(
+            f"the database has schema {version}, this lab knows up to {len(migrations)}: upgrade lantern-lab"
+        )
+    for number, statements in enumerate(migrations[version:], start=version + 1):
+        con.execute("BEGIN")
+        try:
+            con.execute(statements)
+            con.execute("DELETE FROM meta WHERE key = 'schema_version'")
+            con.execute("INSERT INTO meta VALUES ('schema_version', ?)", [str(number)])
+            con.execute(
+                "UPDATE journal SET off = 0, lines = 0 WHERE name IN (SELECT journal FROM ingest_error)"
+            )
+            con.execute("DELETE FROM ingest_error")
+            con.execute("COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+    return len(migrations) - version

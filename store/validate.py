@@ -1,0 +1,210 @@
+"""From a journal line to a fact that may become a row, or the reason why not.
+
+DuckDB turns wrong types and missing keys into NULL without a word, so lines are validated here, strictly:
+no missing, unknown or mistyped field, no NaN, times that are times, series of one length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from store.journal import HEADER_KIND, VERSION, JournalLine, parse_line
+from store.records import (
+    RECORD_TYPES,
+    ConditionRecord,
+    GenerationRecord,
+    KernelRecord,
+    ModelRecord,
+    ProbeRecord,
+    Record,
+    ScoreRecord,
+    SettingRecord,
+    Trace,
+)
+from store.upcast import upcast
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+RAW_KEPT_CHARACTERS = 2000
+TOTAL = "total"
+
+_OWN_LINE = re.compile(rb'\{"v":%d,"kind":"([a-z_]+)","seq":\d+,"data":' % VERSION)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
+_INT32_MAX = 2**31 - 1
+_INT64_MAX = 2**63 - 1
+_UINT32_MAX = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalHeader:
+    """The first line of a journal: which process wrote it."""
+
+    id: str
+    process: str
+    pid: int
+    lab_version: str
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A valid line. `data` is JSON; `key` identifies the fact, `digest` its payload (64-bit hashes)."""
+
+    journal: str
+    line: JournalLine
+    kind: str
+    data: bytes
+    key: int
+    digest: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that is no fact, and why."""
+
+    journal: str
+    line: JournalLine
+    reason: str
+
+    @property
+    def raw(self) -> str:
+        """The beginning of the line as text; bytes that are no UTF-8 are shown as escapes."""
+        return self.line.raw[:RAW_KEPT_CHARACTERS].decode("utf-8", errors="backslashreplace")
+
+
+def examine(journal: str, line: JournalLine) -> Fact | Reject:
+    """Validate one line of the journal named `journal`."""
+    try:
+        kind, data = _kind_and_data(line.raw)
+        if kind == HEADER_KIND:
+            header = _adapter(kind).validate_json(data, strict=True)
+            _check_time("started_at", header.started_at)
+            return Fact(journal, line, kind, data, _hash(kind, header.id), _hash(data), header.started_at)
+        if kind not in RECORD_TYPES:
+            raise ValueError(f"field kind: {kind!r} is unknown to this lab")
+        record = _adapter(kind).validate_json(data, strict=True)
+        check(record)
+        identity, payload = _identity(record), data
+        if isinstance(record, ModelRecord | KernelRecord | ConditionRecord):
+            payload = identity.encode()
+        return Fact(journal, line, kind, data, _hash(kind, identity), _hash(payload), record.at)
+    except ValueError as error:
+        return Reject(journal, line, reason(error))
+    except RecursionError:
+        return Reject(journal, line, "nested too deeply")
+
+
+def check(record: Record) -> None:
+    """What types cannot say. Raises ValueError naming the field."""
+    _check_time("at", record.at)
+    if isinstance(record, GenerationRecord):
+        _check_time("started_at", record.started_at)
+        if not -_INT64_MAX <= record.seed <= _INT64_MAX:
+            raise ValueError("field seed: expected a 64-bit integer")
+        if record.trace is not None:
+            _check_trace(record.trace)
+    elif isinstance(record, ScoreRecord) and TOTAL in record.dimensions:
+        raise ValueError(f"field dimensions: {TOTAL!r} is the name of the total, not of a dimension")
+
+
+def _check_trace(trace: Trace) -> None:
+    n = len(trace.token_ids)
+    for name in (
+        "ends",
+        "entropy_nats",
+        "sampling_entropy_nats",
+        "surprisal_nats",
+        "p_top1",
+        "margin",
+        "rank",
+    ):
+        if len(getattr(trace, name)) != n:
+            raise ValueError(f"field trace.{name}: expected one entry for each of the {n} tokens")
+    for name in ("alternative_ids", "alternative_p"):
+        if len(getattr(trace, name)) != n * trace.k:
+            raise ValueError(f"field trace.{name}: expected k × tokens = {trace.k} × {n} entries")
+    for name, largest in (
+        ("token_ids", _INT32_MAX),
+        ("alternative_ids", _INT32_MAX),
+        ("ends", _UINT32_MAX),
+        ("rank", _UINT32_MAX),
+    ):
+        values = getattr(trace, name)
+        if values and not (min(values) >= 0 and max(values) <= largest):
+            raise ValueError(f"field trace.{name}: expected numbers from 0 to {largest}")
+
+
+def _check_time(name: str, value: str) -> None:
+    if _TIME.fullmatch(value) is None:
+        raise ValueError(f"field {name}: expected a naive UTC time in ISO 8601, not {value[:40]!r}")
+
+
+def reason(error: ValueError) -> str:
+    """One line for people from an error of pydantic, json or our own."""
+    errors: Callable[[], list[Mapping[str, Any]]] | None = getattr(error, "errors", None)
+    if errors is None:
+        return str(error).splitlines()[0]
+    first, count = errors()[0], len(errors())
+    where = ".".join(str(part) for part in first["loc"])
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    message = str(first["msg"]).splitlines()[0]
+    return f"field {where}: {message}{more}" if where else f"{message}{more}"
+
+
+def _kind_and_data(raw: bytes) -> tuple[str, bytes]:
+    """Our own writer's lines are taken apart without parsing them twice; any other the long way."""
+    own = _OWN_LINE.match(raw)
+    if own is not None and raw.endswith(b"}}"):
+        return own[1].decode(), raw[own.end() : -1]
+    envelope = upcast(parse_line(raw))
+    return envelope.kind, _canonical(envelope.data)
+
+
+def _identity(record: Record) -> str:
+    """What makes two records the same fact.
+
+    Models, kernels and conditions are their content: every engine start says them again with a new `at`.
+    """
+    match record:
+        case ModelRecord() | KernelRecord() | ConditionRecord():
+            content = {name: getattr(record, name) for name in record.__slots__ if name != "at"}
+            return _canonical(content).decode()
+        case GenerationRecord() | ScoreRecord():
+            return record.id
+        case ProbeRecord():
+            return json.dumps([record.battery, record.id, record.at])
+        case SettingRecord():
+            return json.dumps([record.key, record.at])
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _hash(*parts: str | bytes) -> int:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(b"\x00")
+    return int.from_bytes(digest.digest(), "big")
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    from pydantic import ConfigDict, TypeAdapter
+
+    record_type = JournalHeader if kind == HEADER_KIND else RECORD_TYPES[kind]
+    # The records stay free of pydantic; this is how a standard dataclass is told its rules.
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    described: Any
+    for described in (record_type, Trace):
+        described.__pydantic_config__ = config
+    return TypeAdapter(record_type)
