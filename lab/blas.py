@@ -1,0 +1,169 @@
+"""A real BLAS for MLX on a Linux CPU.
+
+The `mlx[cpu]` wheel bundles the reference BLAS (about 5 GFLOP/s). Its symbols are looked up globally first, so
+a real BLAS that is loaded with `RTLD_GLOBAL` *before* `mlx.core` is imported takes over every product. This
+module looks for one (`LANTERN_BLAS`, a system OpenBLAS, MKL from PyPI), tries it on a small product, and only
+then makes it global. Without one, or anywhere but on Linux, nothing changes. NumPy's own OpenBLAS has prefixed
+symbols and is not touched.
+
+`LANTERN_BLAS=bundled` keeps the wheel's own; any other value is the path or soname of a library to load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+BUNDLED = "bundled"
+OPENBLAS = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblaso.so.0", "libopenblas.so")
+MKL = ("libmkl_rt.so.2", "libmkl_rt.so.3", "libmkl_rt.so")
+
+_ROW_MAJOR, _NO_TRANSPOSE, _TRANSPOSE = 101, 111, 112
+
+
+@dataclass(frozen=True, slots=True)
+class BlasReport:
+    """Which BLAS MLX uses and why; `gflops` and `correct` are None until measured."""
+
+    name: str
+    path: str | None
+    note: str
+    gflops: float | None = None
+    correct: bool | None = None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether MLX is left with what it brings along."""
+        return self.path is None
+
+
+_report: BlasReport | None = None
+
+
+def preload() -> BlasReport:
+    """Give MLX a real BLAS if there is one. Call before importing mlx; further calls return the first report."""
+    global _report  # noqa: PLW0603  (the choice is made once for the process)
+    if _report is None:
+        _report = _choose()
+    return _report
+
+
+def verify_and_measure(size: int = 768, repeats: int = 5) -> BlasReport:
+    """The report with the speed of a `size`³ float32 product and whether one agrees with NumPy's float64."""
+    report = preload()
+    import mlx.core as mx
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((size, size), dtype=np.float32) for _ in range(2))
+    left, right = mx.array(a), mx.array(b)
+    product = left @ right
+    mx.eval(product)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    correct = bool(np.abs(np.asarray(product) - expected).max() < 1e-6 * size)
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        mx.eval(left @ right)
+        seconds.append(time.perf_counter() - began)
+    return replace(report, gflops=2 * size**3 / min(seconds) / 1e9, correct=correct)
+
+
+def _choose() -> BlasReport:
+    wanted = os.environ.get("LANTERN_BLAS", "").strip()
+    if not sys.platform.startswith("linux"):
+        return BlasReport(BUNDLED, None, "MLX brings its own BLAS on this platform")
+    if wanted == BUNDLED:
+        return BlasReport(BUNDLED, None, "LANTERN_BLAS=bundled")
+    if "mlx.core" in sys.modules:
+        return BlasReport(BUNDLED, None, "mlx was imported before a BLAS could be loaded")
+    refusals = []
+    for candidate in [wanted] if wanted else _candidates():
+        try:
+            return _load(candidate)
+        except (OSError, ValueError) as error:
+            refusals.append(f"{candidate}: {error}")
+    note = "; ".join(refusals) if wanted else "no OpenBLAS or MKL was found"
+    return BlasReport(BUNDLED, None, note)
+
+
+def _candidates() -> Iterator[str]:
+    yield from OPENBLAS
+    for name in MKL:
+        # `pip install mkl` puts its libraries beside the interpreter's, where the linker does not look.
+        for folder in (Path(sys.prefix) / "lib", Path.home() / ".local" / "lib"):
+            if (folder / name).is_file():
+                yield str(folder / name)
+    yield from MKL
+
+
+def _load(candidate: str) -> BlasReport:
+    """Make `candidate` global. Raises OSError or ValueError when it is not there or no 32-bit-index BLAS."""
+    if "mkl" in Path(candidate).name:
+        # The threading layer must be settled before MKL is first used; only this one needs nothing else.
+        os.environ.setdefault("MKL_THREADING_LAYER", "GNU" if _has("libgomp.so.1") else "SEQUENTIAL")
+    library = ctypes.CDLL(candidate, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    _try_product(library)
+    path = _path_of(candidate)
+    ctypes.CDLL(candidate, mode=os.RTLD_GLOBAL | os.RTLD_NOW)
+    return BlasReport(_name(library, candidate), path, f"loaded {path} before mlx")
+
+
+def _has(soname: str) -> bool:
+    try:
+        ctypes.CDLL(soname)
+    except OSError:
+        return False
+    return True
+
+
+def _try_product(library: ctypes.CDLL) -> None:
+    """Multiply `[[1, 2], [3, 4]]` by the transpose of `[[5, 6], [7, 8]]`, as MLX would."""
+    if "USE64BITINT" in _openblas_config(library):
+        raise ValueError("its indices have 64 bits; MLX needs 32")
+    try:
+        sgemm = library.cblas_sgemm
+    except AttributeError:
+        raise ValueError("it has no cblas_sgemm") from None
+    floats = ctypes.c_float * 4
+    a, b, c = floats(1, 2, 3, 4), floats(5, 6, 7, 8), floats()
+    one, zero = ctypes.c_float(1), ctypes.c_float(0)
+    sgemm(_ROW_MAJOR, _NO_TRANSPOSE, _TRANSPOSE, 2, 2, 2, one, a, 2, b, 2, zero, c, 2)
+    if list(c) != [17.0, 23.0, 39.0, 53.0]:
+        raise ValueError(f"a product came out wrong: {list(c)}")
+
+
+def _openblas_config(library: ctypes.CDLL) -> str:
+    try:
+        get_config = library.openblas_get_config
+    except AttributeError:
+        return ""
+    get_config.restype = ctypes.c_char_p
+    return (get_config() or b"").decode("ascii", "replace")
+
+
+def _name(library: ctypes.CDLL, candidate: str) -> str:
+    if version := re.search(r"OpenBLAS (\S+)", _openblas_config(library)):
+        return f"openblas {version[1]}"
+    if "mkl" in Path(candidate).name:
+        buffer = ctypes.create_string_buffer(200)
+        library.mkl_get_version_string(buffer, len(buffer))
+        version = re.search(rb"Version (\S+)", buffer.value)
+        return f"mkl {version[1].decode('ascii', 'replace')}" if version else "mkl"
+    return Path(candidate).name
+
+
+def _path_of(candidate: str) -> str:
+    """Where the loader found it: /proc knows the file behind a soname."""
+    name = Path(candidate).name.split(".so")[0]
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if Path(path).name.startswith(name):
+            return path
+    return candidate

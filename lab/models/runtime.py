@@ -1,0 +1,43 @@
+"""The one place where MLX is imported: a real BLAS goes first.
+
+Everything in the lab that needs MLX takes it from here (`from lab.models.runtime import mx`), and everything
+that needs mlx-lm takes it from `lab.models.mlx_lm_api`, so that no import order can leave the BLAS behind.
+"""
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+from lab.blas import BlasReport, preload, verify_and_measure
+
+_blas = preload()
+
+import mlx.core as mx
+from mlx import nn
+
+__all__ = ["backend_name", "device_name", "measure_gflops", "mx", "nn", "on_cpu"]
+
+
+def on_cpu() -> bool:
+    """Whether MLX computes on the CPU."""
+    return bool(mx.default_device().type == mx.DeviceType.cpu)
+
+
+def device_name() -> str:
+    """ "cpu" or "gpu"."""
+    return "cpu" if on_cpu() else "gpu"
+
+
+def backend_name() -> str:
+    """Device and what computes there: "cpu openblas 0.3.21", "cpu bundled blas", "cpu accelerate", "gpu metal"."""
+    if not on_cpu():
+        return "gpu metal" if mx.metal.is_available() else "gpu cuda"
+    if not _blas.bundled:
+        return f"cpu {_blas.name}"
+    import sys
+
+    return "cpu accelerate" if sys.platform == "darwin" else "cpu bundled blas"
+
+
+def measure_gflops() -> BlasReport:
+    """The BLAS in use with its measured float32 speed and whether its products are right."""
+    return verify_and_measure()
