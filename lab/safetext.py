@@ -14,7 +14,7 @@ _BIDI_AS_GLYPH = {code: f"⟨{code:04X}⟩" for code in (*range(0x202A, 0x202F),
 _LINE_SEPARATORS = {0x2028: "\n", 0x2029: "\n"}
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 
-_VISIBLE = {
+_VISIBLE: dict[int, int | str] = {
     **_CONTROL_PICTURES,
     **_DELETE_PICTURE,
     **_C1_AS_GLYPH,

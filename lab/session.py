@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from lab.conditions import condition
-from lab.decode.loop import Row, batch, stream
+from lab.decode.loop import Row, batch
 from lab.decode.prefix import PrefixCache
 from lab.decode.types import Finish, TokenStat
 from lab.kernels import Kernel
@@ -71,17 +71,21 @@ class Session:
         """
         run_id = run_id or new_id()
         meter = _Meter(request_id, total=len(asks))
+        rendered: dict[int, Rendered] = {}
         under_way: dict[int, _Answer] = {}
-        for index, step in self._steps(asks, batch_size, should_stop):
+        rows = self._rows(asks, rendered)
+        for index, step in batch(
+            self.loaded, rows, batch_size=batch_size, prefix_cache=self._prefixes, should_stop=should_stop
+        ):
             if index not in under_way:
-                under_way[index] = self._begin(asks[index], index)
+                under_way[index] = self._begin(asks[index], index, rendered.pop(index))
                 yield self._started(request_id, under_way[index])
             answer = under_way[index]
             if isinstance(step, TokenStat):
                 answer.tokens.append(step)
                 meter.count_token()
                 yield Token(request_id=request_id, generation_id=answer.id, token=step)
-            elif answer.tokens or step.reason != "cancelled":
+            elif under_way.pop(index).tokens or step.reason != "cancelled":
                 record = self._keep(answer, step, run_id)
                 meter.done += 1
                 yield Finished(
@@ -95,47 +99,25 @@ class Session:
         yield meter.progress(now=True) or meter.snapshot()
         yield Done(request_id=request_id, done=meter.done, total=len(asks), cancelled=should_stop())
 
-    def _steps(
-        self, asks: Sequence[Ask], batch_size: int, should_stop: Callable[[], bool]
-    ) -> Iterator[tuple[int, TokenStat | Finish]]:
-        if len(asks) == 1 or batch_size == 1:
-            for index, ask in enumerate(asks):
-                if should_stop():
-                    return
-                for step in self._stream(ask, should_stop):
-                    yield index, step
-            return
-        rows = (
-            Row(self._render(ask).token_ids, ask.sampling, ask.seed, alternatives=ask.alternatives)
-            for ask in asks
-        )
-        yield from batch(
-            self.loaded, rows, batch_size=batch_size, prefix_cache=self._prefixes, should_stop=should_stop
-        )
+    def _rows(self, asks: Sequence[Ask], rendered: dict[int, Rendered]) -> Iterator[Row]:
+        for index, ask in enumerate(asks):
+            rendered[index] = render(self.loaded, ask.prompt, ask.kernel_text)
+            yield Row(
+                rendered[index].token_ids,
+                ask.sampling,
+                ask.seed,
+                alternatives=ask.alternatives,
+                prefix_token_ids=ask.prefix_token_ids,
+            )
 
-    def _stream(self, ask: Ask, should_stop: Callable[[], bool]) -> Iterator[TokenStat | Finish]:
-        return stream(
-            self.loaded,
-            self._render(ask).token_ids,
-            ask.sampling,
-            ask.seed,
-            alternatives=ask.alternatives,
-            prefix_token_ids=ask.prefix_token_ids,
-            prefix_cache=self._prefixes,
-            should_stop=should_stop,
-        )
-
-    def _render(self, ask: Ask) -> Rendered:
-        return render(self.loaded, ask.prompt, ask.kernel_text)
-
-    def _begin(self, ask: Ask, index: int) -> _Answer:
+    def _begin(self, ask: Ask, index: int, rendered: Rendered) -> _Answer:
         kernel = Kernel.of(ask.kernel_name or "unnamed", ask.kernel_text) if ask.kernel_text else None
         if kernel is not None:
             record = KernelRecord(sha256=kernel.sha256, name=kernel.name, text=kernel.text, at=utc_now())
             self._write_once(kernel.sha256, record)
         under = condition(kernel, ask.sampling)
         self._write_once(under.id, under)
-        return _Answer(ask, index, new_id(), under, self._render(ask), utc_now())
+        return _Answer(ask, index, new_id(), under, rendered, utc_now())
 
     def _write_once(self, key: str, record: Record) -> None:
         if key not in self._written:
