@@ -25,8 +25,8 @@ TOO_SHORT = "too short to zone"
 class Zone:
     """From `lower` to `upper` nats. The lower bound belongs to the zone unless it belongs to the one below.
 
-    `upper_inclusive` says that the upper bound itself is still in this zone. `color` is the name of a color and
-    `meaning` one sentence for people; both may be empty.
+    `upper_inclusive` says that the upper bound itself is still in this zone. `color` names a color, `meaning`
+    is one sentence for people; both may be empty.
     """
 
     name: str
