@@ -1,7 +1,8 @@
 """Questions about probes. They answer as fast for 100,000 probes as for a hundred.
 
-The probes in list order, the matches of the last filter and the answers per probe are kept as tables of the
-in-memory database, and made anew when the tables behind them have changed.
+Which row is the current revision of which probe, in list order; which of them match the last filter; how
+often each was answered: these are kept as small tables of the in-memory database, and made anew when the
+tables behind them have changed. Rows of append-only tables are known by their row numbers.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+_made_from: WeakKeyDictionary[DuckDBPyConnection, dict[str, str]] = WeakKeyDictionary()
+"""For each connection, from which version of the tables each of its small tables was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +74,14 @@ def count_probes(con: DuckDBPyConnection, which: ProbeFilter) -> int:
 def page_probes(con: DuckDBPyConnection, which: ProbeFilter, offset: int, limit: int) -> list[ProbeRow]:
     """The matches `offset` to `offset + limit`, ordered by battery and id."""
     _refresh_matches(con, which)
-    _refresh_answers(con)
-    first, end = _span(con, offset, limit)
-    return _rows(
-        con,
-        f"{_SELECT} JOIN memory.main.probe_match m ON m.pos = p.pos "
-        "WHERE m.rank >= ? AND m.rank < ? AND p.pos BETWEEN ? AND ? ORDER BY m.rank",
-        [offset, offset + limit, first, end],
-    )
+    return _rows(con, "memory.main.probe_match", "o.pos >= ? AND o.pos < ?", [offset, offset + limit])
 
 
 def probe_position(con: DuckDBPyConnection, which: ProbeFilter, battery: str, probe_id: str) -> int | None:
     """Where a probe stands among the matches, counted from 0; None when it is not among them."""
     _refresh_matches(con, which)
     rows = con.execute(
-        "SELECT m.rank FROM memory.main.probe_match m JOIN memory.main.probe_sorted p ON m.pos = p.pos "
+        "SELECT o.pos FROM memory.main.probe_match o JOIN probe p ON p.rowid = o.probe_row "
         "WHERE p.battery = ? AND p.id = ?",
         [battery, probe_id],
     ).fetchall()
@@ -91,26 +90,23 @@ def probe_position(con: DuckDBPyConnection, which: ProbeFilter, battery: str, pr
 
 def probe(con: DuckDBPyConnection, battery: str, probe_id: str) -> ProbeRow | None:
     """One probe as it is now; None when there is none or it is retired."""
-    _refresh_sorted(con)
-    _refresh_answers(con)
-    rows = _rows(con, f"{_SELECT} WHERE p.battery = ? AND p.id = ?", [battery, probe_id])
+    _refresh_order(con)
+    rows = _rows(con, "memory.main.probe_order", "p.battery = ? AND p.id = ?", [battery, probe_id])
     return rows[0] if rows else None
 
 
 def batteries(con: DuckDBPyConnection) -> list[BatteryCount]:
     """Every battery with its number of probes, by name."""
-    _refresh_sorted(con)
-    rows = con.execute(
-        "SELECT battery, count(*) FROM memory.main.probe_sorted GROUP BY battery ORDER BY battery"
-    ).fetchall()
+    _refresh_order(con)
+    rows = con.execute(f"SELECT battery, count(*) {_CURRENT} GROUP BY battery ORDER BY battery").fetchall()
     return [BatteryCount(battery, n) for battery, n in rows]
 
 
 def domains(con: DuckDBPyConnection, within: Sequence[str] = ()) -> list[DomainCount]:
     """Every domain with its number of probes, by name; of some batteries, or of all when none is named."""
-    _refresh_sorted(con)
+    _refresh_order(con)
     rows = con.execute(
-        "SELECT domain, count(*) FROM memory.main.probe_sorted "
+        f"SELECT domain, count(*) {_CURRENT} "
         "WHERE len($1::VARCHAR[]) = 0 OR battery IN (SELECT unnest($1::VARCHAR[])) "
         "GROUP BY domain ORDER BY domain",
         [list(within)],
@@ -118,18 +114,24 @@ def domains(con: DuckDBPyConnection, within: Sequence[str] = ()) -> list[DomainC
     return [DomainCount(domain, n) for domain, n in rows]
 
 
-_SELECT = """
-SELECT p.battery, p.id, p.domain, p.prompt, p.subjects, p.source_probe, p.rephrase_type, p.extra, p.sha256,
-    p.origin, coalesce(a.n, 0), a.last_at
-FROM memory.main.probe_sorted p
-LEFT JOIN memory.main.probe_answers a ON a.battery = p.battery AND a.id = p.id
-"""
+_CURRENT = "FROM memory.main.probe_order o JOIN probe p ON p.rowid = o.probe_row"
 
 
-def _rows(con: DuckDBPyConnection, sql: str, parameters: list[object]) -> list[ProbeRow]:
+def _rows(con: DuckDBPyConnection, order: str, where: str, parameters: list[object]) -> list[ProbeRow]:
+    _refresh_answers(con)
+    rows = con.execute(
+        f"""
+        SELECT p.battery, p.id, p.domain, p.prompt, p.subjects, p.source_probe, p.rephrase_type, p.extra,
+            p.sha256, p.origin, coalesce(a.n, 0), a.last_at
+        FROM {order} o JOIN probe p ON p.rowid = o.probe_row
+        LEFT JOIN memory.main.probe_answers a ON a.battery = p.battery AND a.id = p.id
+        WHERE {where} ORDER BY o.pos
+        """,  # noqa: S608 - our own names
+        parameters,
+    ).fetchall()
     return [
         ProbeRow(*(*row[:4], tuple(row[4]), *row[5:7], json.loads(row[7]), *row[8:11], _iso(row[11])))
-        for row in con.execute(sql, parameters).fetchall()
+        for row in rows
     ]
 
 
@@ -137,42 +139,42 @@ def _iso(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat(timespec="microseconds")
 
 
-def _span(con: DuckDBPyConnection, offset: int, limit: int) -> tuple[int, int]:
-    """The positions between which a page lies: the sorted table then skips the rest of its row groups."""
-    rows = con.execute(
-        "SELECT coalesce(min(pos), 0), coalesce(max(pos), -1) FROM memory.main.probe_match "
-        "WHERE rank >= ? AND rank < ?",
-        [offset, offset + limit],
-    ).fetchall()
-    return rows[0]
-
-
-def _refresh_sorted(con: DuckDBPyConnection) -> str:
+def _refresh_order(con: DuckDBPyConnection) -> str:
     version = _version(con, "probe")
-    if _is_new(con, "sorted", version):
+    if _is_new(con, "order", version):
         con.execute(
-            "CREATE OR REPLACE TABLE memory.main.probe_sorted AS "
-            "SELECT row_number() OVER (ORDER BY battery, id) - 1 AS pos, battery, id, domain, prompt, "
-            "subjects, source_probe, rephrase_type, extra, sha256, origin, "
-            "lower(concat(prompt, chr(10), id, chr(10), domain)) AS haystack "
-            "FROM probe_now WHERE NOT retired ORDER BY pos"
+            """
+            CREATE OR REPLACE TABLE memory.main.probe_order AS
+            SELECT row_number() OVER (ORDER BY battery, id) - 1 AS pos, probe_row
+            FROM (SELECT rowid AS probe_row, battery, id, retired FROM probe
+                QUALIFY row_number() OVER (PARTITION BY battery, id ORDER BY recorded_at DESC, sha256) = 1)
+            WHERE NOT retired ORDER BY pos
+            """
         )
-        _remember(con, "sorted", version)
+        _remember(con, "order", version)
     return version
 
 
 def _refresh_matches(con: DuckDBPyConnection, which: ProbeFilter) -> None:
-    version = json.dumps([_refresh_sorted(con), astuple(which)])
-    if _is_new(con, "match", version):
+    version = json.dumps([_refresh_order(con), astuple(which)])
+    if not _is_new(con, "match", version):
+        return
+    if which == ProbeFilter():
+        con.execute("CREATE OR REPLACE TABLE memory.main.probe_match AS FROM memory.main.probe_order")
+    else:
         con.execute(
-            "CREATE OR REPLACE TABLE memory.main.probe_match AS "
-            "SELECT row_number() OVER (ORDER BY pos) - 1 AS rank, pos FROM memory.main.probe_sorted "
-            "WHERE ($1 = '' OR contains(haystack, lower($1))) "
-            "AND (len($2::VARCHAR[]) = 0 OR battery IN (SELECT unnest($2::VARCHAR[]))) "
-            "AND (len($3::VARCHAR[]) = 0 OR domain IN (SELECT unnest($3::VARCHAR[]))) ORDER BY pos",
+            f"""
+            CREATE OR REPLACE TABLE memory.main.probe_match AS
+            SELECT row_number() OVER (ORDER BY o.pos) - 1 AS pos, o.probe_row {_CURRENT}
+            WHERE ($1 = '' OR contains(lower(p.prompt), lower($1)) OR contains(lower(p.id), lower($1))
+                OR contains(lower(p.domain), lower($1)))
+            AND (len($2::VARCHAR[]) = 0 OR p.battery IN (SELECT unnest($2::VARCHAR[])))
+            AND (len($3::VARCHAR[]) = 0 OR p.domain IN (SELECT unnest($3::VARCHAR[])))
+            ORDER BY 1
+            """,
             [which.text, list(which.batteries), list(which.domains)],
         )
-        _remember(con, "match", version)
+    _remember(con, "match", version)
 
 
 def _refresh_answers(con: DuckDBPyConnection) -> None:
@@ -195,11 +197,8 @@ def _version(con: DuckDBPyConnection, table: str) -> str:
 
 
 def _is_new(con: DuckDBPyConnection, name: str, version: str) -> bool:
-    con.execute("CREATE TABLE IF NOT EXISTS memory.main.made_from (name VARCHAR, version VARCHAR)")
-    rows = con.execute("SELECT version FROM memory.main.made_from WHERE name = ?", [name]).fetchall()
-    return not rows or rows[0][0] != version
+    return _made_from.get(con, {}).get(name) != version
 
 
 def _remember(con: DuckDBPyConnection, name: str, version: str) -> None:
-    con.execute("DELETE FROM memory.main.made_from WHERE name = ?", [name])
-    con.execute("INSERT INTO memory.main.made_from VALUES (?, ?)", [name, version])
+    _made_from.setdefault(con, {})[name] = version
