@@ -1,10 +1,10 @@
 """A real BLAS for MLX on a Linux CPU.
 
-The `mlx[cpu]` wheel bundles the reference BLAS (about 5 GFLOP/s). Its symbols are looked up globally first, so
+The `mlx[cpu]` wheel bundles the reference BLAS (about 5 GFLOP/s). Its symbols are looked up globally first:
 a real BLAS that is loaded with `RTLD_GLOBAL` *before* `mlx.core` is imported takes over every product. This
-module looks for one (`LANTERN_BLAS`, a system OpenBLAS, MKL from PyPI), tries it on a small product, and only
-then makes it global. Without one, or anywhere but on Linux, nothing changes. NumPy's own OpenBLAS has prefixed
-symbols and is not touched.
+module looks for one (`LANTERN_BLAS`, a system OpenBLAS, MKL from PyPI), tries it on a small product, and
+only then makes it global. Without one, or anywhere but on Linux, nothing changes. The OpenBLAS that NumPy
+brings has prefixed symbols and is not touched.
 
 `LANTERN_BLAS=bundled` keeps the wheel's own; any other value is the path or soname of a library to load.
 """
@@ -47,7 +47,7 @@ _report: BlasReport | None = None
 
 
 def preload() -> BlasReport:
-    """Give MLX a real BLAS if there is one. Call before importing mlx; further calls return the first report."""
+    """Give MLX a real BLAS if there is one; to be called before mlx is imported. Acts once a process."""
     global _report  # noqa: PLW0603  (the choice is made once for the process)
     if _report is None:
         _report = _choose()
@@ -154,8 +154,8 @@ def _name(library: ctypes.CDLL, candidate: str) -> str:
     if "mkl" in Path(candidate).name:
         buffer = ctypes.create_string_buffer(200)
         library.mkl_get_version_string(buffer, len(buffer))
-        version = re.search(rb"Version (\S+)", buffer.value)
-        return f"mkl {version[1].decode('ascii', 'replace')}" if version else "mkl"
+        told = re.search(r"Version (\S+)", buffer.value.decode("ascii", "replace"))
+        return f"mkl {told[1]}" if told else "mkl"
     return Path(candidate).name
 
 

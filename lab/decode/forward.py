@@ -18,7 +18,7 @@ PREFILL_TOKENS = 512
 _SCORED_LOGITS = 2**23
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The caller asked to stop while a prompt was being read."""
 
 
@@ -38,7 +38,7 @@ def prefill(
 ) -> tuple[list[Any], Any]:
     """Read a prompt: the cache behind it, and the logits `(1, vocab)` after its last token.
 
-    Raises Stopped when `should_stop` turns true between two chunks.
+    Raises StoppedError when `should_stop` turns true between two chunks.
     """
     owner = f"{loaded.record.id}/{variant}"
     done, cache = prefix_cache.longest(owner, tokens) if prefix_cache else (0, None)
@@ -64,7 +64,7 @@ def _read(
     """Run tokens for the sake of the cache alone: their logits are never computed."""
     for begin in range(0, len(tokens), PREFILL_TOKENS):
         if should_stop():
-            raise Stopped
+            raise StoppedError
         chunk = mx.array([list(tokens[begin : begin + PREFILL_TOKENS])])
         forward(loaded, chunk, cache, [variant])
         mx.eval([part.state for part in cache])

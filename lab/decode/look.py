@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.decode.sampling import draw, sampling_entropy_nats
 from lab.decode.statistics import StepStatistics, step_statistics
 from lab.decode.types import Sampling
 from lab.errors import LabError
-from lab.models.runtime import mx
+from lab.models.runtime import async_eval, mx
+
+NOT_NUMBERS = "the model's logits are not numbers (NaN): its weights are damaged or overflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,9 @@ class Look(Protocol):
 class HostLook:
     """The logits `(rows, vocab)` through a NumPy view, without a copy.
 
-    Sampling with NumPy costs a tenth of the same in MLX operations on a CPU, which outweighs that the next step
-    can start only afterwards. Greedy rows need only an argmax: it stays in the graph and the next step starts at once.
+    Sampling with NumPy costs a tenth of the same in MLX operations on a CPU, which outweighs that the next
+    step can start only afterwards. Greedy rows need an argmax: it stays in the graph, and the next step
+    starts at once.
     """
 
     def __init__(self, logits: Any, draws: Sequence[Draw]) -> None:
@@ -65,11 +69,11 @@ class HostLook:
         else:
             self._ids = []
             self.tokens = mx.argmax(logits, axis=-1)
-            mx.async_eval(self.tokens, logits)
+            async_eval(self.tokens, logits)
 
     def ids(self) -> list[int]:
         if not self._ids:
-            self._ids = self.tokens.tolist()
+            self._ids = [int(token) for token in np.asarray(self.tokens)]
         return self._ids
 
     def statistics(self, row: int) -> tuple[StepStatistics, float]:
@@ -86,8 +90,8 @@ class HostLook:
         token, self._entropies[row] = draw(self._view(row), wanted.sampling, wanted.seed, wanted.step)
         return token
 
-    def _view(self, row: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        logits = np.asarray(self._logits)[row]
+    def _view(self, row: int) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = np.asarray(self._logits)[row]
         if np.isnan(logits.max()):
-            raise LabError("the model's logits are not numbers (NaN): its weights are damaged or overflow")
+            raise LabError(NOT_NUMBERS)
         return logits

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from lab.decode.forward import Stopped, forward, prefill, score
+from lab.decode.forward import StoppedError, forward, prefill, score
+from lab.decode.graph import GraphLook
 from lab.decode.look import Draw, HostLook, Look
 from lab.decode.prefix import PrefixCache
 from lab.decode.rows import Answer, Row
@@ -18,7 +19,7 @@ from lab.decode.text import TextStream, decoder, token_texts
 from lab.decode.types import Finish, Sampling, TokenStat
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import make_prompt_cache
-from lab.models.runtime import mx, on_cpu
+from lab.models.runtime import async_eval, mx, on_cpu
 
 CLEAR_EVERY_STEPS = 256
 AS_IT_IS = Sampling(temperature=1.0, top_p=1.0)
@@ -110,11 +111,7 @@ def teacher_forced(
 
 
 def _look(logits: Any, draws: Sequence[Draw]) -> Look:
-    if on_cpu():
-        return HostLook(logits, draws)
-    from lab.decode.graph import GraphLook
-
-    return GraphLook(logits, draws)
+    return HostLook(logits, draws) if on_cpu() else GraphLook(logits, draws)
 
 
 def _indexed(answer: Answer, steps: Iterable[TokenStat | Finish]) -> Iterator[tuple[int, TokenStat | Finish]]:
@@ -157,7 +154,7 @@ class _Desk:
             cache, logits = prefill(
                 self._loaded, row.prompt_ids, row.variant, self._prefix_cache, self._should_stop
             )
-        except Stopped:
+        except StoppedError:
             yield from _indexed(answer, answer.finish("cancelled"))
             return
         answer.prefilled()
@@ -183,7 +180,7 @@ def _until(tokens: Iterable[int], ends: Callable[[int], bool]) -> Iterator[int]:
 
 
 class _Live:
-    """The rows being decoded together: their caches joined, and the logits `(rows, vocab)` of their next step."""
+    """The rows being decoded together: caches joined, and the logits `(rows, vocab)` of their next step."""
 
     def __init__(self, loaded: LoadedModel, joinable: bool) -> None:
         self.answers: list[Answer] = []
@@ -248,7 +245,7 @@ class _Live:
         """Begin computing the logits behind `tokens` `(rows,)`, without waiting."""
         variants = [answer.row.variant for answer in self.answers]
         self._logits = forward(self._loaded, tokens[:, None], self._cache, variants)[:, -1, :]
-        mx.async_eval(self._logits)
+        async_eval(self._logits)
         self._steps += 1
         if self._steps % CLEAR_EVERY_STEPS == 0:
             mx.clear_cache()

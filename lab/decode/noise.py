@@ -1,8 +1,8 @@
 """The randomness of sampling: one number per (seed, step, token), the same wherever it is computed.
 
 A draw is Gumbel-max: the token with the largest `log q + g` is an exact sample from q. `g` depends on nothing
-but the row's seed, the step and the token id, so that an answer is the same alone or in a batch, and two models
-with nearly the same distribution mostly draw the same token (Maddison et al. 2014, "A* sampling", section 2).
+but the row's seed, the step and the token id: an answer is the same alone or in a batch, and two models with
+nearly the same distribution mostly draw the same token (Maddison et al. 2014, "A* sampling", section 2).
 
 The numbers are SplitMix64 (Steele et al. 2014) in counter mode: output `id` of the stream whose state is the
 step's key. 23 of its bits are used, which float32 holds exactly on either side of ½.

@@ -1,10 +1,10 @@
 """Prompts that begin alike are prefilled once: the keys and values of what they share are kept and reused.
 
-A kernel of some thousand tokens stands before every prompt of a battery. Nobody has to say so: the second prompt
-that begins like an earlier one is prefilled in two parts, and the state between the parts is kept. State is
-copied, never trimmed, so that caches which cannot be trimmed (the recurrent state of gated delta nets, rotating
-windows that have wrapped) are served the same way. Lengths are multiples of `BLOCK`, because two prompts may
-share a few tokens more than all of them do.
+A kernel of some thousand tokens stands before every prompt of a battery. Nobody has to say so: the second
+prompt that begins like an earlier one is prefilled in two parts, and the state between the parts is kept.
+State is copied, never trimmed, so that caches which cannot be trimmed (the recurrent state of gated delta
+nets, rotating windows that have wrapped) are served the same way. Lengths are multiples of `BLOCK`, because
+two prompts may share a few tokens more than all of them do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From logits to the distribution a token is drawn from, and the draw. NumPy, one row at a time.
 
-The order is mlx-lm's (`mlx_lm.sample_utils.make_sampler`), so that the same settings mean the same thing: top-p,
-min-p and top-k are decided on the model's own distribution, and what they leave is drawn at the temperature.
+The order is mlx-lm's (`mlx_lm.sample_utils.make_sampler`), so that the same settings mean the same thing:
+top-p, min-p and top-k are decided on the model's own distribution, and what they leave is drawn at the
+temperature.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def survivors(logits: Logits, sampling: Sampling) -> NDArray[np.int64]:
 def _nucleus_floor(logits: Logits, top: float, top_p: float) -> float:
     """The smallest logit of the nucleus: the fewest best tokens that hold `top_p` of the mass.
 
-    Tokens at or below (1 − top_p) / vocab together hold no more than 1 − top_p, so that the nucleus lies among
-    the others, and only those few are sorted.
+    Tokens at or below (1 − top_p) / vocab together hold no more than 1 − top_p: the nucleus lies among the
+    others, and only those few are sorted.
     """
     weights = np.exp(logits - np.float32(top))
     total = float(weights.sum(dtype=np.float64))

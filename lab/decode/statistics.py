@@ -1,7 +1,7 @@
-"""What a model thought at a step, from its raw float32 logits: entropy, surprisal, rank, the best alternatives.
+"""What a model thought at a step, from its raw float32 logits: entropy, surprisal, rank, alternatives.
 
-NumPy over a view of MLX's memory, which on a CPU costs a fraction of the same in MLX operations and runs while
-the next step is being computed. `lab.decode.graph` computes the same inside the graph for a GPU.
+NumPy over a view of MLX's memory, which on a CPU costs a fraction of the same in MLX operations and runs
+while the next step is being computed. `lab.decode.graph` computes the same inside the graph for a GPU.
 """
 
 from __future__ import annotations

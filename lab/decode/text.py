@@ -1,7 +1,7 @@
 """Tokens to text, one at a time: the pieces joined are exactly the decoded answer.
 
-Special tokens are left out. A token that ends inside a multi-byte character adds nothing until the character is
-complete; bytes that never become one come out as U+FFFD, as in a decode of the whole.
+Special tokens are left out. A token that ends inside a multi-byte character adds nothing until the character
+is complete; bytes that never become one come out as U+FFFD, as in a decode of the whole.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def check_memory(folder: Path, files: list[Path], widen: bool) -> None:
     available = available_bytes()
     if available is not None and needed > available:
         raise LabError(
-            f"{folder}: the weights need {needed / GIB:.1f} GiB and {available / GIB:.1f} GiB of memory are free: "
+            f"{folder}: the weights need {needed / GIB:.1f} GiB and {available / GIB:.1f} GiB are free: "
             "close something, or choose a smaller or quantized model"
         )
 

@@ -7,6 +7,8 @@ that needs mlx-lm takes it from `lab.models.mlx_lm_api`, so that no import order
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab.blas import BlasReport, preload, verify_and_measure
 
 _blas = preload()
@@ -14,7 +16,12 @@ _blas = preload()
 import mlx.core as mx
 from mlx import nn
 
-__all__ = ["backend_name", "device_name", "measure_gflops", "mx", "nn", "on_cpu"]
+__all__ = ["async_eval", "backend_name", "device_name", "measure_gflops", "mx", "nn", "on_cpu"]
+
+
+def async_eval(*arrays: Any) -> None:
+    """Start computing and return; MLX's own has no types."""
+    mx.async_eval(*arrays)  # type: ignore[no-untyped-call]
 
 
 def on_cpu() -> bool:
@@ -28,7 +35,7 @@ def device_name() -> str:
 
 
 def backend_name() -> str:
-    """Device and what computes there: "cpu openblas 0.3.21", "cpu bundled blas", "cpu accelerate", "gpu metal"."""
+    """Device and what computes there: "cpu openblas 0.3.21", "cpu bundled blas", "gpu metal"."""
     if not on_cpu():
         return "gpu metal" if mx.metal.is_available() else "gpu cuda"
     if not _blas.bundled:

@@ -1,8 +1,8 @@
 """Put a prompt and a kernel to a model the way it was trained to be spoken to.
 
-What people type is data. A prompt that contains a control token of the template ("<|im_end|>") must not become
-one, so that wherever such a token is spelled inside a prompt or kernel the text is cut before it is encoded;
-texts without one are encoded exactly as `apply_chat_template` does.
+What people type is data. A prompt that spells a control token of the template ("<|im_end|>") must not become
+one: wherever such a token is spelled inside a prompt or kernel, the text is cut before it is encoded. Texts
+without one are encoded exactly as `apply_chat_template` does.
 """
 
 from __future__ import annotations
@@ -73,13 +73,11 @@ def _apply(tokenizer: Any, messages: Sequence[tuple[str, str]]) -> list[_Piece] 
     Rendering marks instead of the contents shows where the contents go. Templates may trim what they are
     given: the reading of the marks that gives the very text of the real rendering is taken.
     """
+    roles, texts = zip(*messages, strict=True)
     marks = [secrets.token_hex(12) for _ in messages]
     try:
-        marked = _template_text(
-            tokenizer,
-            [{"role": role, "content": mark} for (role, _), mark in zip(messages, marks, strict=True)],
-        )
-        real = _template_text(tokenizer, [{"role": role, "content": text} for role, text in messages])
+        marked = _template_text(tokenizer, _messages(roles, marks))
+        real = _template_text(tokenizer, _messages(roles, texts))
     except Exception:
         # Templates raise through Jinja, custom renderers raise what they like: all of it means "not so".
         return None
@@ -87,11 +85,14 @@ def _apply(tokenizer: Any, messages: Sequence[tuple[str, str]]) -> list[_Piece] 
         return None
     readings: tuple[Callable[[str], str], ...] = (str, str.strip, str.rstrip, str.lstrip)
     for reading in readings:
-        texts = {mark: reading(text) for mark, (_, text) in zip(marks, messages, strict=True)}
-        pieces = _fill(marked, texts)
+        pieces = _fill(marked, dict(zip(marks, map(reading, texts), strict=True)))
         if "".join(piece.text for piece in pieces) == real:
             return pieces
-    return _fill(marked, {mark: text for mark, (_, text) in zip(marks, messages, strict=True)})
+    return _fill(marked, dict(zip(marks, texts, strict=True)))
+
+
+def _messages(roles: Sequence[str], contents: Sequence[str]) -> list[Message]:
+    return [{"role": role, "content": text} for role, text in zip(roles, contents, strict=True)]
 
 
 def _fill(marked: str, texts: dict[str, str]) -> list[_Piece]:
@@ -106,9 +107,7 @@ def _encode(tokenizer: Any, pieces: Sequence[_Piece], bos: bool) -> tuple[int, .
     literally. One that normalizes first can still be fooled; then the data is encoded character by character.
     """
     control = _control_tokens(tokenizer)
-    spelled = re.compile(
-        "|".join(re.escape(text) for text in sorted(control, key=len, reverse=True)) or r"(?!)"
-    )
+    spelled = re.compile("|".join(re.escape(text) for text in control) or r"(?!)")
     if not any(piece.is_data and spelled.search(piece.text) for piece in pieces):
         ids = _encode_fragments(tokenizer, ["".join(piece.text for piece in pieces)], bos)
         if not _leaks(tokenizer, ids, pieces, control, bos):
