@@ -2,7 +2,17 @@
 
 from lab.probes.model import edited, make, probe_sha256
 from lab.probes.reading import ProbeFile, load
-from lab.probes.shipped import shipped
+from lab.probes.shipped import from_row, shipped, sync_shipped
 from lab.probes.writing import export
 
-__all__ = ["ProbeFile", "edited", "export", "load", "make", "probe_sha256", "shipped"]
+__all__ = [
+    "ProbeFile",
+    "edited",
+    "export",
+    "from_row",
+    "load",
+    "make",
+    "probe_sha256",
+    "shipped",
+    "sync_shipped",
+]

@@ -1,7 +1,7 @@
 """Invoke → witness → articulate: the shape that the source project gives its training rows (seed 000).
 
-A short invoking prompt, a long middle, and a close that draws together. Lengths are counted; the close is told
-by three signs that a program can see. None of this says whether the answer is good.
+A short invoking prompt, a long middle, and a close that draws together. Lengths are counted; the close is
+told by three signs that a program can see. None of this says whether the answer is good.
 """
 
 from __future__ import annotations
