@@ -1,0 +1,221 @@
+"""Train wick with PyTorch: resumable, logged, the same data for the same seed.
+
+Needs the optional extra `[wick]` (PyTorch). Everything that export and card need lies in the run folder:
+`tokenizer.json`, `model.safetensors`, `record.json`, `log.jsonl`; `checkpoint.pt` is what a run resumes from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lab.errors import LabError
+from lab.wick import tokenizer as wick_tokenizer
+from lab.wick.batches import Batch, Encoder, stream, window
+from lab.wick.corpus import Corpus, digest
+from lab.wick.llama_torch import Llama, LlamaShape
+
+HELD_OUT_SEED_OFFSET = 1_000_000
+DIGEST_SHEAVES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights. Learning rates are peaks; decay is linear to zero."""
+
+    seed: int = 7
+    steps: int = 2400
+    hidden: int = 192
+    layers: int = 4
+    intermediate: int = 512
+    heads: int = 6
+    kv_heads: int = 6
+    vocabulary: int = wick_tokenizer.VOCABULARY
+    tokenizer_sheaves: int = wick_tokenizer.TRAINING_SHEAVES
+    batch_tokens: int = 5000
+    batches_per_step: int = 2
+    matrix_lr: float = 0.006
+    other_lr: float = 0.004
+    warmup_steps: int = 60
+    decay_from: float = 0.3
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    autocast: str = "bfloat16"
+
+    def shape(self) -> LlamaShape:
+        return LlamaShape(
+            self.vocabulary, self.hidden, self.layers, self.intermediate, self.heads, self.kv_heads
+        )
+
+
+def rate(recipe: Recipe, step: int) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, flat, linear decay to zero."""
+    if step < recipe.warmup_steps:
+        return (step + 1) / recipe.warmup_steps
+    start = recipe.decay_from * recipe.steps
+    return 1.0 if step < start else max(0.0, (recipe.steps - step) / (recipe.steps - start))
+
+
+def optimizers(model: Llama, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms."""
+    inner = [weight for name, weight in model.named_parameters() if "layers" in name and weight.ndim == 2]
+    rest = [weight for name, weight in model.named_parameters() if "layers" not in name or weight.ndim != 2]
+    return [
+        torch.optim.Muon(
+            inner, lr=recipe.matrix_lr, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(rest, lr=recipe.other_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+
+
+def batch_loss(model: Llama, batch: Batch, autocast: str) -> tuple[Tensor, float]:
+    """Weighted sum of −ln p over the batch's tokens, in nats, and the sum of the weights."""
+    tokens, weights = torch.from_numpy(batch.tokens), torch.from_numpy(batch.weights)[:, 1:]
+    prefix = torch.from_numpy(batch.prefix)
+    enabled = autocast != "float32"
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        hidden = model.hidden_states(tokens[:, :-1], prefix)
+        wanted = weights > 0
+        logits = model.logits(hidden[wanted])
+    nll = F.cross_entropy(logits.float(), tokens[:, 1:][wanted], reduction="none")
+    return (nll * weights[wanted]).sum(), float(weights.sum())
+
+
+@torch.no_grad()
+def held_out_loss(model: Llama, batches: list[Batch], autocast: str) -> dict[str, float]:
+    """Mean weighted loss in nats per weighted token, by manner."""
+    sums: dict[str, list[float]] = {}
+    for batch in batches:
+        loss, weight = batch_loss(model, batch, autocast)
+        entry = sums.setdefault(batch.manner, [0.0, 0.0])
+        entry[0] += float(loss)
+        entry[1] += weight
+    return {manner: total / weight for manner, (total, weight) in sorted(sums.items())}
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run is; `batches` is the data cursor."""
+
+    step: int = 0
+    batches: int = 0
+    tokens: int = 0
+    wall_s: float = 0.0
+
+
+def train(run: Path, recipe: Recipe, save_every: int = 100, threads: int = 2) -> None:
+    """Train in folder `run` from its checkpoint, or from scratch; writes the run's files as it goes."""
+    run.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    corpus = Corpus()
+    encoder = Encoder(_tokenizer(run, corpus, recipe))
+    held_out = window(corpus, encoder, recipe.seed + HELD_OUT_SEED_OFFSET, 0, recipe.batch_tokens)
+    model = Llama(recipe.shape(), recipe.seed)
+    steppers = optimizers(model, recipe)
+    progress = _resume(run, recipe, model, steppers)
+    batches = stream(corpus, encoder, recipe.seed, recipe.batch_tokens, skip=progress.batches)
+    start = time.monotonic() - progress.wall_s
+    for step in range(progress.step, recipe.steps):
+        loss, tokens = _step(model, steppers, recipe, step, batches)
+        progress = Progress(step + 1, progress.batches + recipe.batches_per_step, progress.tokens + tokens)
+        progress.wall_s = time.monotonic() - start
+        entry: dict[str, Any] = {"loss": round(loss, 4), "rate": round(rate(recipe, step), 4)}
+        if progress.step % save_every == 0 or progress.step == recipe.steps:
+            entry["held_out"] = held_out_loss(model, held_out, recipe.autocast)
+            _log(run, progress, entry)
+            _save(run, recipe, model, steppers, progress)
+        elif progress.step % 10 == 0:
+            _log(run, progress, entry)
+    _finish(run, recipe, corpus, model, progress)
+
+
+def _step(
+    model: Llama, steppers: list[torch.optim.Optimizer], recipe: Recipe, step: int, batches: Iterator[Batch]
+) -> tuple[float, int]:
+    """One optimizer step over `batches_per_step` batches; returns its loss and the places computed."""
+    chosen = list(itertools.islice(batches, recipe.batches_per_step))
+    weight = sum(float(batch.weights[:, 1:].sum()) for batch in chosen)
+    total = 0.0
+    for batch in chosen:
+        loss, _ = batch_loss(model, batch, recipe.autocast)
+        (loss / weight).backward()
+        total += float(loss.detach()) / weight
+    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+    for stepper, peak in zip(steppers, (recipe.matrix_lr, recipe.other_lr), strict=True):
+        for group in stepper.param_groups:
+            group["lr"] = peak * rate(recipe, step)
+        stepper.step()
+        stepper.zero_grad(set_to_none=True)
+    return total, sum(batch.prefix.size + int((batch.tokens > 0).sum()) for batch in chosen)
+
+
+def _tokenizer(run: Path, corpus: Corpus, recipe: Recipe) -> Any:
+    path = run / "tokenizer.json"
+    if not path.exists():
+        trained = wick_tokenizer.train(corpus, recipe.seed, recipe.vocabulary, recipe.tokenizer_sheaves)
+        trained.save(str(path))
+    return wick_tokenizer.load(path)
+
+
+def _resume(run: Path, recipe: Recipe, model: Llama, steppers: list[torch.optim.Optimizer]) -> Progress:
+    path = run / "checkpoint.pt"
+    if not path.exists():
+        return Progress()
+    saved = torch.load(path, weights_only=True)
+    if saved["recipe"] != dataclasses.asdict(recipe):
+        raise LabError(f"{path}: belongs to another recipe; choose a new run folder or delete it")
+    model.load_state_dict(saved["model"])
+    for stepper, state in zip(steppers, saved["optimizers"], strict=True):
+        stepper.load_state_dict(state)
+    return Progress(**saved["progress"])
+
+
+def _save(
+    run: Path, recipe: Recipe, model: Llama, steppers: list[torch.optim.Optimizer], progress: Progress
+) -> None:
+    partial = run / "checkpoint.partial"
+    torch.save(
+        {
+            "recipe": dataclasses.asdict(recipe),
+            "model": model.state_dict(),
+            "optimizers": [stepper.state_dict() for stepper in steppers],
+            "progress": dataclasses.asdict(progress),
+        },
+        partial,
+    )
+    partial.replace(run / "checkpoint.pt")
+    safetensors.torch.save_file(model.state_dict(), run / "model.safetensors")
+
+
+def _log(run: Path, progress: Progress, entry: dict[str, Any]) -> None:
+    line = {"step": progress.step, "tokens": progress.tokens, "wall_s": round(progress.wall_s, 1)} | entry
+    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+
+
+def _finish(run: Path, recipe: Recipe, corpus: Corpus, model: Llama, progress: Progress) -> None:
+    """Write `record.json`: what the card is made from."""
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    curve = [entry for entry in map(json.loads, lines) if "held_out" in entry]
+    record = {
+        "recipe": dataclasses.asdict(recipe),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "corpus": {"seed": recipe.seed, "sheaves": DIGEST_SHEAVES, "sha256": digest(corpus, recipe.seed, DIGEST_SHEAVES)},
+        "tokens_seen": progress.tokens,
+        "wall_s": round(progress.wall_s, 1),
+        "hardware": f"{torch.get_num_threads()} CPU threads, {platform.machine()}",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "curve": curve,
+    }
+    (run / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
