@@ -1,0 +1,178 @@
+"""The one registry of what a person can do: it feeds bindings, footer, help, palette, keymap and docs.
+
+An action's id is `scope.name`; the scope is the app, a screen or a widget, and `name` (dashes as underscores)
+is the method that does it. Keys are Textual key names; a user's keymap file replaces them by id.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textual.binding import Binding
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do. `footer` shows it in the key bar, `palette` lists it in the palette."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    footer: bool = False
+    palette: bool = True
+    priority: bool = False
+
+    @property
+    def scope(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def command(self) -> str:
+        """The name of the method without its `action_` prefix."""
+        return self.id.partition(".")[2].replace("-", "_")
+
+    def binding(self) -> Binding:
+        return Binding(
+            ",".join(self.keys),
+            self.command,
+            self.label,
+            show=self.footer,
+            priority=self.priority,
+            tooltip=self.help,
+            id=self.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSpec:
+    """A screen of the lab: its id, the key that opens it, its title and `module:class` (imported when opened)."""
+
+    id: str
+    key: str
+    title: str
+    factory: str
+    purpose: str
+
+    def load(self) -> Callable[[], Screen[Any]]:
+        module, _, name = self.factory.partition(":")
+        screen: Callable[[], Screen[Any]] = getattr(importlib.import_module(module), name)
+        return screen
+
+    def action(self) -> Action:
+        return Action(f"app.show-{self.id}", (self.key,), self.title, f"Open {self.title}: {self.purpose}")
+
+
+SCREENS: tuple[ScreenSpec, ...] = (
+    ScreenSpec("probes", "1", "Probes", "screens.probes.screen:ProbesScreen", "browse, search and run probes."),
+    ScreenSpec("live", "2", "Live", "screens.live.screen:LiveScreen", "watch one answer, token by token."),
+)
+
+_APP = (
+    Action("app.help", ("f1", "question_mark"), "Help", "Explain the pane you are in and its keys.", footer=True),
+    Action("app.palette", ("ctrl+p",), "Palette", "Find any action by name.", footer=True, palette=False),
+    Action("app.stop", ("x",), "Stop", "Stop the work that is running; finished answers stay.", footer=True),
+    Action("app.copy", ("y",), "Copy", "Copy the selected text, or else what the pane shows, to the clipboard."),
+    Action("app.jump", ("ctrl+o",), "Jump", "Show a letter on every pane; press it to go there."),
+    Action("app.model", ("ctrl+l",), "Model", "Load another model: a folder or a hub id."),
+    Action("app.restart-engine", ("ctrl+r",), "Restart engine", "End the engine process and start a fresh one."),
+    Action("app.theme", ("ctrl+t",), "Theme", "Switch to the next theme: dark, light, high contrast, your own."),
+    Action("app.screenshot", ("ctrl+s",), "Screenshot", "Save the screen as an SVG in the lab's home."),
+    Action("app.quit", ("q", "ctrl+q"), "Quit", "Leave the lab; what is finished is stored.", footer=True),
+)
+
+_PROBES = (
+    Action("probes.run", ("r",), "Run", "Run the selected probes (or the one under the cursor).", footer=True),
+    Action("probes.search", ("slash",), "Search", "Search in ids, domains and prompts.", footer=True),
+    Action("probes.battery", ("b",), "Battery", "Filter by battery.", footer=True),
+    Action("probes.domain", ("d",), "Domain", "Filter by domain.", footer=True),
+    Action("probes.clear", ("backspace",), "Clear", "Clear search and filters."),
+    Action("probes.select-all", ("a",), "All", "Select every probe that the filter shows.", footer=True),
+    Action("probes.select-none", ("u",), "None", "Unselect every probe."),
+    Action("probes.add", ("n",), "New", "Write a new probe.", footer=True),
+    Action("probes.edit", ("e",), "Edit", "Edit the probe under the cursor as a new revision.", footer=True),
+    Action("probes.import-file", ("i",), "Import", "Import probes from a YAML, JSON or JSONL file."),
+    Action("probes.export-file", ("o",), "Export", "Export the filtered (or selected) probes to a file."),
+    Action("probes.refresh", ("f5",), "Refresh", "Read the store again."),
+)
+
+_LIVE = (
+    Action("live.prompt", ("p", "slash"), "Prompt", "Go to the prompt box; Enter there asks.", footer=True),
+    Action("live.reroll", ("r",), "Re-roll", "Ask the same again with a new seed.", footer=True),
+    Action("live.branch", ("b",), "Branch", "Go on from the token under the cursor with another one.", footer=True),
+    Action("live.kernel", ("c",), "Kernel", "Next kernel: none, then the shipped ones.", footer=True),
+    Action("live.sampling", ("s",), "Sampling", "Set temperature, filters, length and seed.", footer=True),
+    Action("live.cooler", ("minus",), "Cooler", "Lower the temperature by 0.1."),
+    Action("live.hotter", ("plus", "equals_sign"), "Hotter", "Raise the temperature by 0.1."),
+    Action("live.earlier", ("left_square_bracket",), "Earlier", "The answer before this one.", footer=True),
+    Action("live.later", ("right_square_bracket",), "Later", "The answer after this one.", footer=True),
+    Action("live.follow", ("f",), "Follow", "Follow the battery: show each answer as it is written."),
+)
+
+_LIST = (
+    Action("list.down", ("down", "j"), "Down", "Next row."),
+    Action("list.up", ("up", "k"), "Up", "Row before."),
+    Action("list.page-down", ("pagedown", "ctrl+d"), "Page down", "One page down."),
+    Action("list.page-up", ("pageup", "ctrl+u"), "Page up", "One page up."),
+    Action("list.first", ("home", "g"), "First", "First row."),
+    Action("list.last", ("end", "G"), "Last", "Last row."),
+    Action("list.toggle", ("space",), "Select", "Select or unselect the row.", footer=True),
+    Action("list.open", ("enter",), "Open", "Open the row.", footer=True),
+)
+
+_TAPE = (
+    Action("tape.right", ("right", "l"), "Next token", "Move the token cursor on."),
+    Action("tape.left", ("left", "h"), "Token before", "Move the token cursor back."),
+    Action("tape.down", ("down", "j"), "Line down", "Move the token cursor a line down."),
+    Action("tape.up", ("up", "k"), "Line up", "Move the token cursor a line up."),
+    Action("tape.page-down", ("pagedown", "ctrl+d"), "Page down", "One page down."),
+    Action("tape.page-up", ("pageup", "ctrl+u"), "Page up", "One page up."),
+    Action("tape.first", ("home", "g"), "First token", "Go to the first token."),
+    Action("tape.last", ("end", "G"), "Last token", "Go to the last token and follow the answer."),
+    Action("tape.surprise", ("n",), "Next surprise", "Go to the next token of high entropy."),
+    Action("tape.clear", ("escape",), "No cursor", "Take the token cursor away and follow the answer."),
+)
+
+ACTIONS: tuple[Action, ...] = (
+    *(screen.action() for screen in SCREENS),
+    *_APP,
+    *_PROBES,
+    *_LIVE,
+    *(_action for _action in _LIST),
+    *_TAPE,
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+SCOPE_TITLES = {
+    "app": "Everywhere",
+    "probes": "Probes",
+    "live": "Live",
+    "list": "In a list",
+    "tape": "On the token tape",
+}
+
+
+def in_scope(scope: str) -> tuple[Action, ...]:
+    return tuple(action for action in ACTIONS if action.scope == scope)
+
+
+def bindings(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+    """The Textual bindings of a scope, each with its action's id so that a keymap can replace its keys."""
+    return [action.binding() for action in in_scope(scope)]
+
+
+def screen_spec(screen_id: str) -> ScreenSpec | None:
+    return next((screen for screen in SCREENS if screen.id == screen_id), None)
+
+
+def markdown_table(actions: Iterable[Action] = ACTIONS) -> str:
+    """The keys as a Markdown table, for the documentation."""
+    rows = [f"| `{' '.join(action.keys)}` | {action.label} | {action.help} | `{action.id}` |" for action in actions]
+    return "\n".join(["| keys | action | what it does | id |", "|---|---|---|---|", *rows])

@@ -1,0 +1,297 @@
+"""The terminal lab: the app that holds the engine, the store and the screens.
+
+Cheap to import and quick to paint: screens are imported when opened, the engine and the store start after the
+first paint, and no model code is ever loaded into this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import App
+from textual.worker import Worker, WorkerState
+
+from lab.errors import LabError
+from lab.safetext import safe_line
+from screens.actions import BY_ID, SCREENS, bindings, screen_spec
+from screens.config import LabState, load_keymap, load_state, save_state
+from screens.memory import resident_bytes
+from screens.palette import ActionProvider
+from screens.shell import LabScreen
+from screens.store_link import StoreLink
+from screens.theme.themes import DEFAULT, SHIPPED, user_themes
+from screens.workbench import Answer, Job, Workbench
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from store.home import Home
+
+MEMORY_EVERY_S = 1.0
+CLOSE_WITHIN_S = 6.0
+
+
+class LanternApp(App[None]):
+    """Lantern Lab on a terminal."""
+
+    TITLE = "Lantern Lab"
+    BINDINGS: ClassVar[list[Any]] = bindings("app")
+    COMMANDS: ClassVar[set[Any]] = {ActionProvider}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = True
+    CSS_PATH = "lab.tcss"
+
+    def __init__(
+        self,
+        home: Home,
+        model: str = "wick",
+        start: str | None = None,
+        demo: bool = False,
+        *,
+        engine_command: Sequence[str] | None = None,
+        open_service: Callable[[Home], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.home = home
+        self.demo = demo
+        self.state: LabState = load_state(home.config)
+        self.bench = Workbench(home.path, model, command=engine_command)
+        self.store = StoreLink(home, open_service)
+        self.memory_bytes: int | None = None
+        self._start_screen = self._first_screen(start)
+        self._engine_worker: Worker[None] | None = None
+        if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
+            self.animation_level = "none"
+
+    # -- start and end ---------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        for theme in SHIPPED:
+            self.register_theme(theme)
+        self.theme = self.state.theme if self.state.theme in self.available_themes else DEFAULT
+        for spec in SCREENS:
+            self.add_mode(spec.id, spec.load())
+        self.switch_mode(self._start_screen)
+        self.call_after_refresh(self._begin)
+
+    def _first_screen(self, start: str | None) -> str:
+        wanted = start or ("live" if self.demo else self.state.screen)
+        return wanted if screen_spec(wanted) else SCREENS[0].id
+
+    def _begin(self) -> None:
+        """After the first paint: engine, store, the person's own settings."""
+        self.bench.on_finished.append(lambda _: self.store.ingest_soon())
+        self.bench.on_job_over.append(self._job_over)
+        self.bench.on_fault.append(self._engine_fault)
+        self.start_engine()
+        self.spawn(self.store.run(), "store")
+        self.set_interval(MEMORY_EVERY_S, self._measure_memory)
+        self._read_settings()
+        if self.home.notice:
+            self.tell(self.home.notice, severity="warning")
+        if not self.is_headless:
+            for sign in (signal.SIGTERM, signal.SIGHUP):
+                with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):
+                    asyncio.get_running_loop().add_signal_handler(sign, self._leave)
+        if self.demo:
+            from screens.demo import run_demo
+
+            self.spawn(run_demo(self), "demo")
+
+    def _read_settings(self) -> None:
+        for theme in user_themes(self.home.config / "themes"):
+            if isinstance(theme, str):
+                self.tell(theme, severity="warning")
+            else:
+                self.register_theme(theme)
+        if self.state.theme in self.available_themes:
+            self.theme = self.state.theme
+        keymap, faults = load_keymap(self.home.config)
+        self.set_keymap(keymap)
+        if faults:
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            self.tell(faults[0] + more, severity="warning")
+
+    def start_engine(self) -> None:
+        self._engine_worker = self.spawn(self.bench.run(), "engine")
+
+    async def action_quit(self) -> None:
+        """Leave: the engine is asked to end, the store let go of, neither waited for long."""
+        self.remember()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await asyncio.gather(self.bench.close(), self.store.close(), return_exceptions=True)
+        self.exit()
+
+    def _leave(self) -> None:
+        self.remember()
+        self.exit()
+
+    def remember(self) -> None:
+        """Write down the state for the next start; a full disk is no reason to fail here."""
+        self.state.screen = self.current_mode
+        self.state.theme = self.theme
+        with contextlib.suppress(OSError):
+            save_state(self.home.config, self.state)
+
+    # -- work ------------------------------------------------------------------------------------------------
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> Worker[None]:
+        """Run work in the background; if it fails, a window says so."""
+        return self.run_worker(work, name=name, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.show_error(event.worker.error, event.worker.name)
+
+    def show_error(self, error: BaseException, during: str) -> None:
+        """One window for every fault: expected ones in their own words, others with their trace."""
+        from screens.dialogs import ErrorDialog
+
+        if isinstance(error, LabError | StoreError):
+            self.push_screen(ErrorDialog(f"{during}: not possible", str(error)))
+        else:
+            trace = "".join(traceback.format_exception(error)[-6:])
+            self.push_screen(ErrorDialog(f"{during}: an unexpected fault", trace))
+
+    def tell(self, message: str, *, severity: Any = "information") -> None:
+        """A short notice; the message is data, never markup."""
+        self.notify(safe_line(message), severity=severity, markup=False)
+
+    def _engine_fault(self, message: str, fatal: bool) -> None:
+        from screens.dialogs import ErrorDialog
+
+        def restart(wanted: bool | None) -> None:
+            if wanted:
+                self.action_restart_engine()
+
+        title = "The engine ended" if fatal else "The engine says"
+        self.push_screen(ErrorDialog(title, message, "Restart" if fatal else None), restart)
+
+    def _job_over(self, job: Job) -> None:
+        self.store.ingest_soon()
+        if job.is_battery and job.state != "failed":
+            how = "stopped" if job.state == "cancelled" else "done"
+            self.tell(f"{job.title} {how}: {job.done} of {job.total} answers are stored")
+
+    def _measure_memory(self) -> None:
+        pid = self.bench.pid
+        self.memory_bytes = resident_bytes(pid) if pid else None
+        if self.memory_bytes is None:
+            self.memory_bytes = _last_peak(self.bench.answers)
+
+    # -- actions ---------------------------------------------------------------------------------------------
+
+    async def action_do(self, action_id: str) -> None:
+        """Do an action of the registry by its id, wherever it lives."""
+        action = BY_ID[action_id]
+        namespace = {"app": "app", "list": "focused", "tape": "focused"}.get(action.scope, "screen")
+        await self.run_action(f"{namespace}.{action.command}")
+
+    def action_show_probes(self) -> None:
+        self.show_screen("probes")
+
+    def action_show_live(self) -> None:
+        self.show_screen("live")
+
+    def show_screen(self, screen_id: str) -> LabScreen:
+        """Bring a screen to the front and return it."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.switch_mode(screen_id)
+        return cast(LabScreen, self.screen)
+
+    def action_palette(self) -> None:
+        self.action_command_palette()
+
+    def action_help(self) -> None:
+        from screens.help import HelpDialog, pane_help
+
+        title, text = pane_help(self.focused, self.screen)
+        live: dict[str, tuple[str, ...]] = {}
+        for active in self.screen.active_bindings.values():
+            if active.binding.id in BY_ID:
+                key = self.get_key_display(active.binding)
+                live[active.binding.id] = (*live.get(active.binding.id, ()), key)
+        self.push_screen(HelpDialog(title, text, live))
+
+    def action_stop(self) -> None:
+        job = self.bench.current_job
+        if job is None:
+            self.tell("Nothing is running.")
+        else:
+            self.spawn(self.bench.cancel(job), "stop")
+
+    def action_copy(self) -> None:
+        text = self.screen.get_selected_text()
+        if not text and isinstance(self.screen, LabScreen):
+            text = self.screen.copy_text()
+        if text:
+            self.copy_to_clipboard(text.encode("utf-8", "replace").decode("utf-8"))
+            self.tell(f"{len(text):,} characters copied")
+        else:
+            self.tell("Nothing to copy here.")
+
+    def action_theme(self) -> None:
+        own = [name for name in self.available_themes if name.startswith("lantern-")]
+        names = own + sorted(set(self._own_themes()) - set(own))
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self.remember()
+        self.tell(f"Theme {self.theme}")
+
+    def _own_themes(self) -> list[str]:
+        from textual.theme import BUILTIN_THEMES
+
+        return [name for name in self.available_themes if name not in BUILTIN_THEMES]
+
+    def action_screenshot(self) -> None:  # type: ignore[override]
+        folder = self.home.path / "screenshots"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{datetime.now():%Y%m%d-%H%M%S}-{self.current_mode}.svg"
+        self.save_screenshot(path.name, str(folder))
+        path.chmod(0o600)
+        self.tell(f"Saved {path}")
+
+    def action_restart_engine(self) -> None:
+        self.spawn(self._restart(), "restart engine")
+
+    async def _restart(self) -> None:
+        await self.bench.close()
+        if self._engine_worker is not None and self._engine_worker.is_running:
+            self._engine_worker.cancel()
+        self.start_engine()
+
+    def action_model(self) -> None:
+        from screens.dialogs import LineDialog
+
+        def load(name: str | None) -> None:
+            if name:
+                self.spawn(self.bench.load(name), "load model")
+
+        note = "A folder in mlx-lm format, a hub id, or wick, the lab's own small model."
+        self.push_screen(LineDialog("Load a model", note, self.bench.model_name), load)
+
+    def action_jump(self) -> None:
+        from screens.jump import JumpOverlay
+
+        self.push_screen(JumpOverlay(self.screen))
+
+    def key_ctrl_c(self) -> None:
+        """Ctrl+C copies a selection, as everywhere; without one it says how to leave."""
+        if not self.screen.get_selected_text():
+            self.tell("Press Q to leave, X to stop what is running.")
+
+
+def _last_peak(answers: Sequence[Answer]) -> int | None:
+    for answer in reversed(answers):
+        if answer.record is not None:
+            return int(answer.record["peak_memory_bytes"])
+    return None
+
+

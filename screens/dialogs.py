@@ -1,0 +1,146 @@
+"""The small windows: an error, a question, a line of text, a choice. Escape always closes without doing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, SelectionList, Static
+from textual.widgets.selection_list import Selection
+
+from lab.safetext import safe_line, safe_text
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result], Generic[Result]):
+    """A framed window in the middle; `None` means it was closed without an answer."""
+
+    BINDINGS = [Binding("escape", "close", "Close", show=False)]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background 55%; }
+    Dialog > Vertical {
+        width: 64; max-width: 94%; height: auto; max-height: 90%;
+        background: $surface; border: round $border; padding: 1 2;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    Dialog .note { color: $foreground 65%; height: auto; }
+    Dialog .fault { color: $error; height: auto; }
+    Dialog .buttons { height: auto; align-horizontal: right; margin-top: 1; }
+    Dialog Button { min-width: 10; margin-left: 2; height: 1; border: none; line-pad: 1; }
+    Dialog Button:focus { text-style: bold reverse; }
+    Dialog Input { border: none; height: 1; padding: 0 1; background: $foreground 8%; }
+    Dialog Input:focus { background: $foreground 15%; }
+    Dialog Input.-invalid { background: $error 25%; }
+    """
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+class ErrorDialog(Dialog[bool]):
+    """A fault in words. With a remedy, its button returns True."""
+
+    def __init__(self, title: str, message: str, remedy: str | None = None) -> None:
+        super().__init__()
+        self._title = safe_line(title)
+        self._message = safe_text(message)
+        self._remedy = remedy
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)  # type: ignore[assignment]
+            with VerticalScroll(classes="message"):
+                yield Static(Content(self._message))
+            with Horizontal(classes="buttons"):
+                if self._remedy:
+                    yield Button(Content(self._remedy), id="remedy", variant="primary")
+                yield Button(Content("Close"), id="close")
+
+    DEFAULT_CSS = """
+    ErrorDialog > Vertical { border: round $error; border-title-color: $error; width: 84; }
+    ErrorDialog .message { height: auto; max-height: 16; }
+    """
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "remedy")
+
+
+class LineDialog(Dialog[str]):
+    """One line of text: a path, a model."""
+
+    def __init__(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title, self._note, self._value, self._placeholder = title, note, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)  # type: ignore[assignment]
+            yield Static(Content(self._note), classes="note")
+            yield Label("")
+            yield Input(self._value, placeholder=self._placeholder)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.dismiss(event.value.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One entry of a choice: what is returned, what is read, and a number beside it."""
+
+    value: str
+    label: str
+    n: int | None = None
+
+
+class ChoiceDialog(Dialog[tuple[str, ...]]):
+    """Any number of entries of a list; Enter takes them, and none means no filter."""
+
+    BINDINGS = [
+        Binding("enter", "take", "Take", priority=True, show=False),
+        Binding("j", "next", show=False),
+        Binding("k", "previous", show=False),
+    ]
+    DEFAULT_CSS = """
+    ChoiceDialog SelectionList { height: auto; max-height: 20; border: none; padding: 0; background: $surface; }
+    """
+
+    def __init__(self, title: str, choices: Sequence[Choice], chosen: Sequence[str]) -> None:
+        super().__init__()
+        self._title, self._choices, self._chosen = title, choices, frozenset(chosen)
+
+    def compose(self) -> ComposeResult:
+        widest = max((len(safe_line(choice.label)) for choice in self._choices), default=0)
+        with Vertical() as box:
+            box.border_title = Content(self._title)  # type: ignore[assignment]
+            yield SelectionList[str](
+                *(
+                    Selection(self._prompt(choice, widest), choice.value, choice.value in self._chosen)
+                    for choice in self._choices
+                ),
+                compact=True,
+            )
+            yield Static(Content("Space selects · Enter takes · none selected shows all"), classes="note")
+
+    def _prompt(self, choice: Choice, widest: int) -> Content:
+        label = Content(safe_line(choice.label).ljust(widest))
+        return label if choice.n is None else label + Content.styled(f"  {choice.n:>6,}", "$foreground 55%")
+
+    def action_take(self) -> None:
+        self.dismiss(tuple(self.query_one(SelectionList[Any]).selected))
+
+    def action_next(self) -> None:
+        self.query_one(SelectionList[Any]).action_cursor_down()
+
+    def action_previous(self) -> None:
+        self.query_one(SelectionList[Any]).action_cursor_up()

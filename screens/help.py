@@ -1,0 +1,109 @@
+"""F1: what the pane in focus shows, in a few sentences, and every key that works there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Static
+
+from screens.actions import ACTIONS, SCOPE_TITLES, Action
+from screens.dialogs import Dialog
+
+PANES: dict[str, tuple[str, str]] = {
+    "tape": (
+        "The token tape",
+        "The answer, token by token. The color is the predictive entropy H_t with which the model chose there, "
+        "in nats, on a fixed scale (the legend below the tape): dim violet where it was certain, over blue and "
+        "green to yellow where many words were open. Underlined above 1.5 nats and bold above 2, so that it reads "
+        "without color.\n\nMove a cursor over the tokens with the arrow keys or the mouse; the panel at the right "
+        "then shows what else the model might have said. B goes on from there with another token.",
+    ),
+    "prompt": (
+        "The prompt box",
+        "What the model is asked. Enter asks, Ctrl+J begins a new line, Escape leaves the box. While you write, "
+        "letters are letters: no other key acts.",
+    ),
+    "chart": (
+        "Entropy along the answer",
+        "H_t of every token from the first to the last, in nats. Where there are more tokens than columns, each "
+        "column spans the least and the greatest of its tokens. The mark is the token cursor.",
+    ),
+    "probe-list": (
+        "The probes",
+        "Probes are pinned prompts: asked again and again, they make models comparable. Select some with Space, "
+        "or all that the filter shows with A, then run them with R under any conditions.",
+    ),
+    "answers": (
+        "Answers of this probe",
+        "Every stored answer, newest first. Enter opens one on the Live screen with the entropy of every token, "
+        "as it was when it was made.",
+    ),
+    "search": (
+        "Search",
+        "Finds text in ids, domains and prompts. Enter or Escape goes back to the list.",
+    ),
+    "probes": (
+        "Probes",
+        "Left the probes, right the one under the cursor with its history: for every model and condition the "
+        "number of answers, the mean predictive entropy H_t and word entropy H_w (both in nats, and not the same "
+        "thing), the mean length and a small trend.",
+    ),
+    "live": (
+        "Live",
+        "One answer, watched as it is written. H_t is the entropy of the model's next-token distribution; H_w is "
+        "the entropy of the words of the text so far. H_w can never exceed ln n, so below 55 words no zone is "
+        "named, and it is always shown with n.",
+    ),
+}
+
+
+def pane_help(focused: DOMNode | None, screen: Screen[object]) -> tuple[str, str]:
+    """The help of the innermost pane that has one."""
+    node: DOMNode | None = focused
+    while node is not None:
+        if node.id in PANES:
+            return PANES[node.id]
+        node = node.parent
+    return PANES.get(getattr(screen, "ID", ""), ("Lantern Lab", ""))
+
+
+class HelpDialog(Dialog[None]):
+    """Help for one pane."""
+
+    BINDINGS = [Binding("f1,question_mark,q", "close", "Close", show=False)]
+    DEFAULT_CSS = """
+    HelpDialog > Vertical { width: 84; height: 90%; }
+    HelpDialog VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    """
+
+    def __init__(self, title: str, text: str, live: dict[str, tuple[str, ...]]) -> None:
+        super().__init__()
+        self._title, self._text, self._live = title, text, live
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)  # type: ignore[assignment]
+            with VerticalScroll(can_focus=True):
+                yield Static(Content(self._text))
+                for scope in SCOPE_TITLES:
+                    actions = [action for action in ACTIONS if action.scope == scope and action.id in self._live]
+                    if actions:
+                        yield Static(self._keys(scope, actions))
+            yield Static(Content("Escape closes · keys can be changed in config/keymap.yaml"), classes="note")
+
+    def _keys(self, scope: str, actions: Iterable[Action]) -> Content:
+        lines = [Content.styled(f"\n{SCOPE_TITLES[scope]}", "bold $primary")]
+        for action in actions:
+            keys = " ".join(self._live[action.id])
+            lines.append(
+                Content.assemble(
+                    (f"{keys:<14}", "$secondary"), (f"{action.help}", ""), (f"  {action.id}", "$foreground 35%")
+                )
+            )
+        return Content("\n").join(lines)

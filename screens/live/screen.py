@@ -1,0 +1,403 @@
+"""The Live screen: ask, watch the answer as an entropy heat map, look into its tokens, branch off."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+
+from lab.asks import ask_probe, ask_text
+from lab.decode.types import Alternative, Sampling
+from lab.errors import LabError
+from lab.protocol import Ask
+from lab.ramp import entropy_level, level_color
+from lab.safetext import safe_line
+from screens import formats
+from screens.actions import bindings
+from screens.live.readings import entropy_reading
+from screens.live.setup import Setup, setup_words
+from screens.live.token_panel import TokenPanel
+from screens.shell import LabScreen
+from screens.widgets.chart import LineChart
+from screens.widgets.gauge import EntropyGauge
+from screens.widgets.legend import RampLegend
+from screens.widgets.prompt_box import PromptBox
+from screens.widgets.thermometer import WordThermometer
+from screens.widgets.token_tape import TokenTape
+from screens.workbench import Answer
+
+if TYPE_CHECKING:
+    from lab.kernels import Kernel
+    from lab.measure.zones import ZoneTable
+    from store.records import ProbeRecord
+
+GAUGES_EVERY = 4
+WORDS_EVERY = 10
+PLACEHOLDER = "Ask the model something, then press Enter."
+
+
+class LiveScreen(LabScreen):
+    """One answer at a time out of those of this session; the battery's answers can be followed."""
+
+    ID = "live"
+    CSS_PATH = "live.tcss"
+    BINDINGS = bindings("live")
+    AUTO_FOCUS: ClassVar[str | None] = "#tape"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: Answer | None = None
+        self.setup = Setup()
+        self.following = True
+        self.probe: ProbeRecord | None = None
+        self._kernels: Sequence[Kernel] = ()
+        self._zones: ZoneTable | None = None
+        self._n_shown = 0
+        self._revision = 0
+        self._series: list[float] = []
+        self._gauges_dirty = True
+        self._words_dirty = True
+        self._asked = 0
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def compose_body(self) -> ComposeResult:
+        with Vertical(id="left"):
+            with Container(id="prompt-pane", classes="pane") as pane:
+                pane.border_title = "Prompt"
+                yield PromptBox("", id="prompt", placeholder=PLACEHOLDER, compact=True, highlight_cursor_line=False)
+            with Vertical(id="tape-pane", classes="pane"):
+                yield TokenTape(id="tape")
+                yield RampLegend()
+            with Container(id="chart-pane", classes="pane") as pane:
+                pane.border_title = Content("H_t along the answer")  # type: ignore[assignment]
+                pane.border_subtitle = "nats"
+                yield LineChart(id="chart", least_top=2.0)
+        with Vertical(id="side", classes="pane") as side:
+            side.border_title = "Gauges"
+            yield EntropyGauge()
+            yield WordThermometer()
+            yield TokenPanel()
+
+    def set_ready(self) -> None:
+        self._tape = self.query_one(TokenTape)
+        self._restore_setup()
+        self.call_after_refresh(self._load_seeds)
+        self._show_setup()
+        self._color_chart()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._color_chart())
+
+    def _color_chart(self) -> None:
+        dark = self.app.current_theme.dark
+        self.query_one(LineChart).set_color_of(lambda value: level_color(entropy_level(value), dark=dark))
+
+    def _load_seeds(self) -> None:
+        """Kernels, presets and zones are files; a fault in one is told and the rest goes on."""
+        from lab.kernels import shipped
+        from lab.measure.zones import load_table
+
+        try:
+            self._kernels = shipped()
+            self._zones = load_table(None)
+            self.query_one(WordThermometer).set_table(self._zones)
+            self._restore_kernel()
+        except LabError as error:
+            self.lab.tell(str(error), severity="error")
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def open_probe(self, probe: ProbeRecord) -> None:
+        """Put a probe into the prompt box and, if nothing else is running, ask it."""
+        self.probe = probe
+        self.query_one(PromptBox).text = probe.prompt
+        self._show_setup()
+        self._tape.focus()
+        if self.lab.bench.engine_state == "ready" and self.lab.bench.current_job is None:
+            self.ask_prompt()
+
+    def show_answer(self, answer: Answer) -> None:
+        """Show an answer, of this session or brought from the store."""
+        if answer not in self.lab.bench.answers:
+            self.lab.bench.answers.append(answer)
+        self.following = False
+        self._show(answer)
+
+    @on(PromptBox.Sent)
+    def _prompt_sent(self) -> None:
+        self.ask_prompt()
+        self._tape.focus()
+
+    @on(PromptBox.Left)
+    def _prompt_left(self) -> None:
+        self._tape.focus()
+
+    def ask_prompt(self) -> None:
+        """Ask what the prompt box says, under the setup."""
+        prompt = self.query_one(PromptBox).text
+        if not prompt.strip():
+            self.lab.tell("Write a prompt first (P).")
+            return
+        self._asked += 1
+        self._submit(self._ask_for(prompt))
+
+    def _ask_for(self, prompt: str) -> Ask:
+        setup = self.setup
+        if self.probe is not None and self.probe.prompt == prompt:
+            return ask_probe(self.probe, setup.kernel, setup.sampling, setup.seed)
+        return ask_text(prompt, setup.kernel, setup.sampling, setup.seed)
+
+    def _submit(self, ask: Ask) -> None:
+        self.lab.spawn(self._put(ask), "ask")
+
+    async def _put(self, ask: Ask) -> None:
+        if ask.kernel_name and not ask.kernel_text:
+            raise LabError(f"the kernel {ask.kernel_name} of that answer is not at hand; choose one with C")
+        job = await self.lab.bench.ask([ask], "answer")
+        self.following = False
+        self._show(job.answers[0])
+
+    # -- the answer shown ------------------------------------------------------------------------------------
+
+    def _show(self, answer: Answer | None) -> None:
+        self.shown = answer
+        self._n_shown = 0
+        self._revision = answer.revision if answer else 0
+        self._series = []
+        self._gauges_dirty = self._words_dirty = True
+        self._tape.show((), answer.branch_token if answer else None)
+        if answer is not None:
+            box = self.query_one(PromptBox)
+            if not box.has_focus and box.text != answer.ask.prompt:
+                box.text = answer.ask.prompt
+        self._show_setup()
+        self._take_tokens()
+        self._draw_gauges()
+        self._draw_words()
+        self.refresh_bindings()
+
+    def tick(self) -> None:
+        self._follow_on()
+        self._take_tokens()
+        if self._ticks % GAUGES_EVERY == 0 and self._gauges_dirty:
+            self._draw_gauges()
+        if self._ticks % WORDS_EVERY == 0 and self._words_dirty:
+            self._draw_words()
+
+    def _take_tokens(self) -> None:
+        answer = self.shown
+        if answer is None:
+            return
+        if answer.revision != self._revision:
+            self._show(answer)
+            return
+        new = answer.tokens[self._n_shown :]
+        if new:
+            self._n_shown += len(new)
+            self._series.extend(token.entropy_nats for token in new)
+            self._tape.extend(new)
+            self._gauges_dirty = self._words_dirty = True
+
+    def _follow_on(self) -> None:
+        """While following, go on to an answer that is being written once the shown one is finished."""
+        answers = self.lab.bench.answers
+        if not self.following or (self.shown is not None and self.shown.state == "running"):
+            return
+        found = next((answer for answer in reversed(answers) if answer.state == "running" and answer.tokens), None)
+        if found is not None and found is not self.shown:
+            self._show(found)
+
+    def _draw_gauges(self) -> None:
+        self._gauges_dirty = False
+        answer = self.shown
+        tokens = answer.tokens if answer else []
+        model = self.lab.bench.model
+        self.query_one(EntropyGauge).show(entropy_reading(tokens, int(model["vocab_size"]) if model else None))
+        self._draw_token()
+        self._draw_titles()
+
+    def _draw_token(self) -> None:
+        tokens = self.shown.tokens if self.shown else []
+        cursor = self._tape.cursor
+        under = cursor is not None and cursor < len(tokens)
+        token = tokens[cursor] if under and cursor is not None else (tokens[-1] if tokens else None)
+        self.query_one(TokenPanel).show(token, under)
+        self.query_one(LineChart).show(self._series, cursor if under else None)
+
+    def _draw_words(self) -> None:
+        from lab.measure.words import measure
+        from lab.measure.zones import zone_of
+
+        self._words_dirty = False
+        thermometer = self.query_one(WordThermometer)
+        if self.shown is None or not self.shown.tokens or self._zones is None:
+            thermometer.show(None)
+            return
+        words = measure(self.shown.text)
+        thermometer.show(words, zone_of(words.word_entropy_nats, words.words, self._zones))
+
+    def _draw_titles(self) -> None:
+        pane = self.query_one("#tape-pane")
+        answer = self.shown
+        if answer is None:
+            pane.border_title = "Answer"
+            pane.border_subtitle = ""
+            return
+        pane.border_title = Content(safe_line(self._title(answer)))  # type: ignore[assignment]
+        pane.border_subtitle = Content(safe_line(self._state(answer)))  # type: ignore[assignment]
+
+    def _title(self, answer: Answer) -> str:
+        answers = self.lab.bench.answers
+        place = f"{answers.index(answer) + 1}/{len(answers)}" if answer in answers else "stored"
+        what = answer.ask.probe_id or "free prompt"
+        return f"Answer {place} · {answer.ask.kernel_name or 'baseline'} · {what}"
+
+    def _state(self, answer: Answer) -> str:
+        speed = formats.rate(answer.tokens_per_second)
+        counted = f"{formats.plural(len(answer.tokens), 'token')} · {speed}"
+        if answer.state == "waiting":
+            return "waiting for its turn"
+        if answer.state == "failed":
+            return f"{counted} · {answer.fault}"
+        if answer.record is None:
+            return f"{len(answer.tokens)}/{answer.ask.sampling.max_tokens} tokens · {speed}"
+        reason = {"stop": "ended by itself", "length": "cut at the limit", "cancelled": "stopped"}
+        how = reason.get(str(answer.record["finish_reason"]), str(answer.record["finish_reason"]))
+        return f"{counted} · {how} · stored {formats.short_id(answer.generation_id or '')}"
+
+    @on(TokenTape.CursorMoved)
+    def _cursor_moved(self) -> None:
+        self._draw_token()
+        self.refresh_bindings()
+
+    # -- setup -----------------------------------------------------------------------------------------------
+
+    def _show_setup(self) -> None:
+        pane = self.query_one("#prompt-pane")
+        name = f"Prompt · {self.probe.battery} {self.probe.id}" if self._is_probe() and self.probe else "Prompt"
+        pane.border_title = Content(safe_line(name))  # type: ignore[assignment]
+        pane.border_subtitle = Content(safe_line(setup_words(self.setup)))  # type: ignore[assignment]
+
+    def _is_probe(self) -> bool:
+        return self.probe is not None and self.probe.prompt == self.query_one(PromptBox).text
+
+    def _change(self, setup: Setup) -> None:
+        self.setup = setup
+        self.lab.state.kernel = setup.kernel.name if setup.kernel else ""
+        self.lab.state.sampling = {key: value for key, value in dataclasses.asdict(setup.sampling).items()}
+        self._show_setup()
+
+    def _restore_setup(self) -> None:
+        stored = self.lab.state.sampling
+        known = {field.name: field.type for field in dataclasses.fields(Sampling)}
+        whole = ("top_k", "max_tokens")
+        values = {key: int(value) if key in whole else value for key, value in stored.items() if key in known}
+        self.setup = Setup(sampling=Sampling(**values))  # type: ignore[arg-type]
+
+    def _restore_kernel(self) -> None:
+        kernel = next((kernel for kernel in self._kernels if kernel.name == self.lab.state.kernel), None)
+        self.setup = dataclasses.replace(self.setup, kernel=kernel)
+        self._show_setup()
+
+    # -- actions ---------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Greyed while they would do nothing: branching without a cursor, re-rolling without an answer."""
+        if action == "branch":
+            return True if self._branch_point() is not None else None
+        if action == "reroll":
+            return True if self.shown is not None else None
+        if action in ("earlier", "later"):
+            return True if len(self.lab.bench.answers) > 1 else None
+        return True
+
+    def action_prompt(self) -> None:
+        self.query_one(PromptBox).focus()
+
+    def action_reroll(self) -> None:
+        """The same prompt under the present setup with the next seed."""
+        if self.shown is None:
+            return
+        self._change(self.setup.next_seed())
+        self._submit(
+            dataclasses.replace(
+                self.shown.ask,
+                seed=self.setup.seed,
+                sampling=self.setup.sampling,
+                parent_id=None,
+                prefix_token_ids=(),
+            )
+        )
+
+    def _branch_point(self) -> int | None:
+        answer, cursor = self.shown, self._tape.cursor
+        if answer is None or answer.generation_id is None or cursor is None or cursor >= len(answer.tokens):
+            return None
+        return cursor
+
+    def action_branch(self) -> None:
+        from screens.live.dialogs import BranchDialog
+
+        point, answer = self._branch_point(), self.shown
+        if point is None or answer is None:
+            self.lab.tell("Put the cursor on a token first (arrow keys or mouse).")
+            return
+
+        def branch(alternative: Alternative | None) -> None:
+            if alternative is not None:
+                self._branch(answer, point, alternative)
+
+        self.app.push_screen(BranchDialog(answer.tokens[point]), branch)
+
+    def _branch(self, answer: Answer, point: int, alternative: Alternative) -> None:
+        kept = tuple(token.token_id for token in answer.tokens[:point])
+        self._submit(
+            dataclasses.replace(
+                answer.ask, parent_id=answer.generation_id, prefix_token_ids=(*kept, alternative.token_id)
+            )
+        )
+
+    def action_kernel(self) -> None:
+        self._change(self.setup.next_kernel(self._kernels))
+
+    def action_cooler(self) -> None:
+        self._change(self.setup.warmer(-0.1))
+
+    def action_hotter(self) -> None:
+        self._change(self.setup.warmer(0.1))
+
+    def action_sampling(self) -> None:
+        from lab.sampling import presets
+        from screens.live.dialogs import SamplingDialog
+
+        def take(result: tuple[Sampling, int] | None) -> None:
+            if result is not None:
+                self._change(dataclasses.replace(self.setup, sampling=result[0], seed=result[1]))
+
+        self.app.push_screen(SamplingDialog(self.setup.sampling, self.setup.seed, presets()), take)
+
+    def action_earlier(self) -> None:
+        self._flip(-1)
+
+    def action_later(self) -> None:
+        self._flip(1)
+
+    def _flip(self, by: int) -> None:
+        answers = self.lab.bench.answers
+        if not answers:
+            return
+        here = answers.index(self.shown) if self.shown in answers else len(answers)
+        self.following = False
+        self._show(answers[max(0, min(len(answers) - 1, here + by))])
+
+    def action_follow(self) -> None:
+        self.following = True
+        self._tape.move_to(None)
+        self.lab.tell("Following what is being written.")
+
+    def copy_text(self) -> str | None:
+        return self.shown.text if self.shown else None

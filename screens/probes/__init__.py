@@ -1,0 +1,1 @@
+"""The Probes screen: browse, search and run pinned prompts."""

@@ -1,0 +1,409 @@
+"""The Probes screen: find probes, see their history, run them under conditions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from lab.safetext import safe_line, safe_text
+from screens.actions import bindings
+from screens.dialogs import Choice, ChoiceDialog, LineDialog
+from screens.formats import plural
+from screens.probes.history import answer_cells, answers_header, history_table, probe_cells, probe_facts
+from screens.probes.run_pane import RunPane
+from screens.probes.source import ProbeSource
+from screens.shell import LabScreen
+from screens.widgets.virtual_list import VirtualList
+
+if TYPE_CHECKING:
+    from screens.probes.plan import RunPlan
+    from store.queries import AnswerRow, ProbeFilter, ProbeRow
+    from store.records import ProbeRecord
+
+SEARCH_AFTER_S = 0.15
+DETAIL_AFTER_S = 0.06
+RUN_EVERY = 3
+OWN_BATTERY = "own"
+
+
+class SearchBox(Input):
+    """The search line; letters are text while it has the focus."""
+
+    takes_text = True
+
+
+class ProbesScreen(LabScreen):
+    """Left the list, right the probe under the cursor, below what is running."""
+
+    ID = "probes"
+    CSS_PATH = "probes.tcss"
+    BINDINGS = bindings("probes")
+    AUTO_FOCUS: ClassVar[str | None] = "#probe-list"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: ProbeSource | None = None
+        self._seen_changes = -1
+        self._probe: ProbeRow | None = None
+        self._n_all = 0
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="columns"):
+            with Vertical(id="list-pane", classes="pane"):
+                yield SearchBox(placeholder="search ids, domains and prompts", id="search")
+                yield VirtualList(
+                    probe_cells,
+                    lambda row: (row.battery, row.id),
+                    selectable=True,
+                    empty="The store is being read …",
+                    id="probe-list",
+                )
+            with Vertical(id="detail"):
+                with Vertical(id="probe-pane", classes="pane"):
+                    with VerticalScroll(id="probe-text"):
+                        yield Static(id="prompt-text")
+                    yield Static(id="facts")
+                with Container(id="history-pane", classes="pane") as pane:
+                    pane.border_title = Content("History")  # type: ignore[assignment]
+                    pane.border_subtitle = Content("H_t, H_w: mean nats")  # type: ignore[assignment]
+                    yield Static(id="history")
+                with Vertical(id="answers-pane", classes="pane") as pane:
+                    pane.border_title = Content("Answers, newest first")  # type: ignore[assignment]
+                    yield Static(id="answers-header")
+                    yield VirtualList(
+                        answer_cells, lambda row: row.generation_id, empty="None yet.", id="answers"
+                    )
+        with Container(id="run-pane", classes="pane"):
+            yield RunPane()
+
+    @property
+    def rows(self) -> VirtualList[ProbeRow]:
+        return self.query_one("#probe-list", VirtualList)
+
+    @property
+    def answer_rows(self) -> VirtualList[AnswerRow]:
+        return self.query_one("#answers", VirtualList)
+
+    def set_ready(self) -> None:
+        self.source = self.source or ProbeSource(self.lab.store)
+        self.query_one("#probe-text").can_focus = False
+        state = self.lab.state
+        if state.search:
+            box = self.query_one(SearchBox)
+            with self.prevent(Input.Changed):
+                box.value = state.search
+            box.add_class("-open")
+        self._draw_titles()
+
+    # -- the list --------------------------------------------------------------------------------------------
+
+    @property
+    def which(self) -> ProbeFilter:
+        from store.queries import ProbeFilter
+
+        state = self.lab.state
+        return ProbeFilter(
+            text=state.search.strip(), batteries=tuple(state.batteries), domains=tuple(state.domains)
+        )
+
+    def tick(self) -> None:
+        store = self.lab.store
+        if store.open.is_set() and store.changes != self._seen_changes:
+            first = self._seen_changes < 0
+            self._seen_changes = store.changes
+            self.reload(keep_cursor=not first)
+        if self._ticks % RUN_EVERY == 0:
+            self._draw_run()
+
+    def reload(self, *, keep_cursor: bool) -> None:
+        """Ask again what the filter shows; of several askings only the last counts."""
+        self.app.run_worker(
+            self._reload(keep_cursor), name="read probes", group="probes", exclusive=True, exit_on_error=False
+        )
+
+    async def _reload(self, keep_cursor: bool) -> None:
+        assert self.source is not None
+        source, which = self.source, self.which
+        total = await source.count(which)
+        self._n_all = sum(battery.n for battery in await source.batteries())
+        self.rows.empty = "No probe matches; Backspace clears the filter." if self._n_all else "No probes yet."
+        self.rows.show(total, lambda offset, limit: source.page(which, offset, limit), keep_cursor=keep_cursor)
+        self._draw_titles()
+
+    def _draw_titles(self) -> None:
+        state, pane = self.lab.state, self.query_one("#list-pane")
+        shown = self.rows.total
+        count = f"{shown:,}" if shown == self._n_all else f"{shown:,} of {self._n_all:,}"
+        pane.border_title = Content(f"Probes · {count}")  # type: ignore[assignment]
+        parts = []
+        if state.batteries:
+            parts.append(", ".join(state.batteries))
+        if state.domains:
+            parts.append(", ".join(state.domains))
+        if self.rows.selected:
+            parts.append(f"{len(self.rows.selected):,} selected")
+        pane.border_subtitle = Content(safe_line(" · ".join(parts)))  # type: ignore[assignment]
+
+    @on(VirtualList.SelectionChanged)
+    def _selection_changed(self) -> None:
+        self._draw_titles()
+
+    # -- the probe under the cursor --------------------------------------------------------------------------
+
+    @on(VirtualList.Moved, "#probe-list")
+    def _probe_moved(self, event: VirtualList.Moved) -> None:
+        event.stop()
+        self._probe = event.row
+        self.app.run_worker(
+            self._show_probe(event.row), name="read a probe", group="probe", exclusive=True, exit_on_error=False
+        )
+
+    async def _show_probe(self, probe: ProbeRow | None) -> None:
+        self._draw_probe(probe)
+        if probe is None or self.source is None:
+            return
+        await asyncio.sleep(DETAIL_AFTER_S)
+        cells = await self.source.summary(probe)
+        answers = await self.source.answers(probe)
+        width = self.query_one("#history").size.width
+        self.query_one("#history", Static).update(history_table(cells, width))
+        self.query_one("#answers-header", Static).update(answers_header(width))
+        self.answer_rows.show_rows(answers, keep_cursor=True)
+
+    def _draw_probe(self, probe: ProbeRow | None) -> None:
+        pane = self.query_one("#probe-pane")
+        title = safe_line(probe.id) if probe else "No probe"
+        pane.border_title = Content(title)  # type: ignore[assignment]
+        text = Content(safe_text(probe.prompt)) if probe else Content("")
+        self.query_one("#prompt-text", Static).update(text)
+        self.query_one("#facts", Static).update(probe_facts(probe) if probe else Content(""))
+
+    # -- what is running -------------------------------------------------------------------------------------
+
+    def _draw_run(self) -> None:
+        job = self.lab.bench.current_job
+        pane = self.query_one("#run-pane")
+        battery = job if job is not None and job.is_battery else None
+        if pane.has_class("-open") != (battery is not None):
+            pane.set_class(battery is not None, "-open")
+        if battery is not None:
+            pane.border_title = Content(safe_line(battery.title))  # type: ignore[assignment]
+            self.query_one(RunPane).show(battery)
+
+    # -- search and filters ----------------------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        box = self.query_one(SearchBox)
+        box.add_class("-open")
+        box.focus()
+
+    @on(Input.Changed, "#search")
+    def _search_changed(self, event: Input.Changed) -> None:
+        self.lab.state.search = event.value
+        self.app.run_worker(
+            self._search_soon(), name="search", group="search", exclusive=True, exit_on_error=False
+        )
+
+    async def _search_soon(self) -> None:
+        await asyncio.sleep(SEARCH_AFTER_S)
+        self.reload(keep_cursor=False)
+
+    @on(Input.Submitted, "#search")
+    def _search_done(self) -> None:
+        self._leave_search()
+
+    def key_escape(self) -> None:
+        if self.query_one(SearchBox).has_focus:
+            self._leave_search()
+
+    def _leave_search(self) -> None:
+        box = self.query_one(SearchBox)
+        box.set_class(bool(box.value), "-open")
+        self.rows.focus()
+
+    def action_clear(self) -> None:
+        state = self.lab.state
+        state.batteries, state.domains, state.search = [], [], ""
+        box = self.query_one(SearchBox)
+        with self.prevent(Input.Changed):
+            box.value = ""
+        box.remove_class("-open")
+        self.reload(keep_cursor=False)
+
+    def action_battery(self) -> None:
+        self.lab.spawn(self._choose_batteries(), "filter by battery")
+
+    async def _choose_batteries(self) -> None:
+        assert self.source is not None
+        choices = [Choice(row.battery, row.battery, row.n) for row in await self.source.batteries()]
+
+        def take(chosen: tuple[str, ...] | None) -> None:
+            if chosen is not None:
+                self.lab.state.batteries = list(chosen)
+                self.reload(keep_cursor=False)
+
+        self.app.push_screen(ChoiceDialog("Batteries", choices, self.lab.state.batteries), take)
+
+    def action_domain(self) -> None:
+        self.lab.spawn(self._choose_domains(), "filter by domain")
+
+    async def _choose_domains(self) -> None:
+        assert self.source is not None
+        rows = await self.source.domains(self.lab.state.batteries)
+        choices = [Choice(row.domain, row.domain, row.n) for row in rows]
+
+        def take(chosen: tuple[str, ...] | None) -> None:
+            if chosen is not None:
+                self.lab.state.domains = list(chosen)
+                self.reload(keep_cursor=False)
+
+        self.app.push_screen(ChoiceDialog("Domains", choices, self.lab.state.domains), take)
+
+    def action_refresh(self) -> None:
+        self.lab.store.ingest_soon()
+        self.reload(keep_cursor=True)
+
+    # -- selection and running -------------------------------------------------------------------------------
+
+    def action_select_all(self) -> None:
+        self.lab.spawn(self._select_all(), "select all")
+
+    async def _select_all(self) -> None:
+        assert self.source is not None
+        self.rows.select(await self.source.all(self.which))
+
+    def action_select_none(self) -> None:
+        self.rows.unselect_all()
+
+    def _chosen(self) -> list[ProbeRow]:
+        """The selected probes, or the one under the cursor."""
+        if self.rows.selected:
+            return list(self.rows.selected.values())
+        return [self._probe] if self._probe else []
+
+    def action_run(self) -> None:
+        from lab.kernels import shipped
+        from lab.sampling import presets
+        from screens.probes.dialogs import RunDialog
+
+        chosen = self._chosen()
+        if not chosen:
+            self.lab.tell("There is no probe to run.")
+            return
+
+        def run(plan: RunPlan | None) -> None:
+            if plan is not None:
+                self.lab.spawn(self._run(chosen, plan), "run probes")
+
+        self.app.push_screen(RunDialog(len(chosen), shipped(), presets()), run)
+
+    async def _run(self, chosen: Sequence[ProbeRow], plan: RunPlan) -> None:
+        from lab.probes import from_row
+        from screens.probes.plan import plan_asks
+
+        asks = await asyncio.to_thread(lambda: plan_asks([from_row(row) for row in chosen], plan))
+        await self.lab.bench.ask(asks, "battery", plan.batch_size)
+        self.rows.unselect_all()
+
+    @on(VirtualList.Opened, "#probe-list")
+    def _open_probe(self, event: VirtualList.Opened) -> None:
+        from lab.probes import from_row
+        from screens.live.screen import LiveScreen
+
+        event.stop()
+        live = self.lab.show_screen("live")
+        if isinstance(live, LiveScreen):
+            live.call_after_refresh(live.open_probe, from_row(event.row))
+
+    @on(VirtualList.Opened, "#answers")
+    def _open_answer(self, event: VirtualList.Opened) -> None:
+        event.stop()
+        self.lab.spawn(self._open_stored(event.row.generation_id), "open an answer")
+
+    async def _open_stored(self, generation_id: str) -> None:
+        from lab.kernels import shipped
+        from screens.live.screen import LiveScreen
+        from screens.live.stored import answer_of
+
+        assert self.source is not None
+        stored = await self.source.generation(generation_id)
+        if stored is None:
+            self.lab.tell("That answer is not in the store any more.", severity="warning")
+            return
+        live = self.lab.show_screen("live")
+        if isinstance(live, LiveScreen):
+            live.call_after_refresh(live.show_answer, answer_of(stored, shipped()))
+
+    # -- writing, importing, exporting -----------------------------------------------------------------------
+
+    def action_add(self) -> None:
+        self._form(None)
+
+    def action_edit(self) -> None:
+        from lab.probes import from_row
+
+        if self._probe is not None:
+            self._form(from_row(self._probe))
+
+    def _form(self, probe: ProbeRecord | None) -> None:
+        from screens.probes.dialogs import ProbeForm
+
+        def save(made: ProbeRecord | None) -> None:
+            if made is not None:
+                self.lab.spawn(self._save([made], f"{made.id} is saved"), "save the probe")
+
+        batteries = self.lab.state.batteries
+        self.app.push_screen(ProbeForm(probe, batteries[0] if len(batteries) == 1 else OWN_BATTERY), save)
+
+    async def _save(self, probes: Sequence[ProbeRecord], message: str) -> None:
+        await self.lab.store.save(probes)
+        self.lab.tell(message)
+
+    def action_import_file(self) -> None:
+        def load(path: str | None) -> None:
+            if path:
+                self.lab.spawn(self._import(Path(path).expanduser()), "import probes")
+
+        note = "A YAML, JSON or JSONL file of probes. Rows that cannot be used are listed; the good ones come in."
+        self.app.push_screen(LineDialog("Import probes", note, placeholder="/path/to/probes.yaml"), load)
+
+    async def _import(self, path: Path) -> None:
+        from lab.probes import load
+        from screens.dialogs import ErrorDialog
+
+        file = await asyncio.to_thread(load, path)
+        if file.probes:
+            await self._save(file.probes, f"{plural(len(file.probes), 'probe')} imported from {path.name}")
+        if file.bad:
+            lines = "\n".join(str(row) for row in file.bad)
+            self.app.push_screen(ErrorDialog(f"{plural(len(file.bad), 'row')} left out", lines))
+
+    def action_export_file(self) -> None:
+        def export(path: str | None) -> None:
+            if path:
+                self.lab.spawn(self._export(Path(path).expanduser()), "export probes")
+
+        n = len(self.rows.selected) or self.rows.total
+        note = f"{plural(n, 'probe')} as YAML, JSON or JSONL, told by the name's ending."
+        self.app.push_screen(LineDialog("Export probes", note, placeholder="/path/to/probes.yaml"), export)
+
+    async def _export(self, path: Path) -> None:
+        from lab.probes import export, from_row
+
+        assert self.source is not None
+        rows = list(self.rows.selected.values()) or await self.source.all(self.which)
+        await asyncio.to_thread(lambda: export([from_row(row) for row in rows], path))
+        self.lab.tell(f"{plural(len(rows), 'probe')} written to {path}")
+
+    def copy_text(self) -> str | None:
+        return self._probe.prompt if self._probe else None

@@ -1,0 +1,256 @@
+"""The frame around every screen: tabs above, status and keys below, and the clock on which panes are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+from textual.widget import Widget
+
+from lab.safetext import safe_line
+from screens import formats
+from screens.actions import ACTIONS, BY_ID, SCREENS
+from screens.widgets.bars import bar_content
+
+if TYPE_CHECKING:
+    from screens.app import LanternApp
+    from screens.workbench import Job
+
+TICK_S = 1 / 20
+STATUS_EVERY = 5
+SEPARATOR = "   "
+
+
+class ActionBar(Widget):
+    """A line of actions; a click does the one under the mouse."""
+
+    async def on_click(self, event: events.Click) -> None:
+        if action_id := event.style.meta.get("do"):
+            await self.app.run_action(f"app.do('{action_id}')")
+
+
+class TopBar(ActionBar):
+    """The lab's name and a tab for each screen."""
+
+    DEFAULT_CSS = """
+    TopBar {
+        dock: top; height: 1; background: $panel; padding: 0 1;
+    }
+    """
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self._current = current
+
+    def render(self) -> Content:
+        parts: list[Content] = [Content.styled("◈ Lantern Lab", "bold $primary"), Content("   ")]
+        for spec in SCREENS:
+            chosen = spec.id == self._current
+            style = "bold $background on $primary" if chosen else "$foreground 75%"
+            tab = Content.styled(f" {spec.key} {spec.title} ", style)
+            parts += [tab.stylize(_click(f"app.show-{spec.id}")), Content(" ")]
+        left = Content("").join(parts)
+        right = Content.assemble(("F1", "$primary"), (" help  ", "$foreground 60%"), ("^P", "$primary"))
+        right += Content.styled(" palette", "$foreground 60%")
+        gap = self.size.width - left.cell_length - right.cell_length
+        return left if gap < 1 else left + Content(" " * gap) + right
+
+
+class StatusLine(Widget):
+    """Model, engine, device, store and memory at the left; the work under way at the right."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; background: $surface; padding: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: tuple[tuple[str, str], ...] = ()
+        self._work = Content("")
+
+    def show(self, left: Iterable[tuple[str, str]], work: Content) -> None:
+        """`left` holds (text, style) parts, the most important first: what does not fit is left out."""
+        parts = tuple(left)
+        if parts != self._left or not work.is_same(self._work):
+            self._left, self._work = parts, work
+            self.refresh()
+
+    def render(self) -> Content:
+        room = self.size.width - self._work.cell_length - 2
+        shown: list[Content] = []
+        for text, style in self._left:
+            part = Content.styled(safe_line(text), style)
+            room -= part.cell_length + len(SEPARATOR)
+            if room < -len(SEPARATOR):
+                break
+            shown.append(part)
+        left = Content(SEPARATOR).join(shown)
+        gap = max(1, self.size.width - left.cell_length - self._work.cell_length)
+        return left + Content(" " * gap) + self._work
+
+
+class KeyBar(ActionBar):
+    """The keys that work here and now, from the action registry and the person's keymap."""
+
+    DEFAULT_CSS = """
+    KeyBar {
+        height: 1; background: $panel; padding: 0 1;
+    }
+    """
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+
+    def render(self) -> Content:
+        room = self.size.width
+        shown: list[Content] = []
+        for item in self._items():
+            room -= item.cell_length + 2
+            if room < -2:
+                break
+            shown.append(item)
+        return Content("  ").join(shown)
+
+    def _items(self) -> Iterable[Content]:
+        live = self.screen.active_bindings
+        by_id = {active.binding.id: active for active in reversed(live.values()) if active.binding.id}
+        typing = self.screen.focused is not None and getattr(self.screen.focused, "takes_text", False)
+        for action in sorted(ACTIONS, key=_footer_order):
+            active = by_id.get(action.id)
+            if not action.footer or active is None or (typing and len(active.binding.key) == 1):
+                continue
+            key = self.app.get_key_display(active.binding)
+            key_style = "bold $primary" if active.enabled else "$foreground 35%"
+            label_style = "$foreground 85%" if active.enabled else "$foreground 35%"
+            yield Content.assemble((key, key_style), (f" {action.label}", label_style)).stylize(_click(action.id))
+
+
+def _footer_order(action: object) -> int:
+    """A screen's own keys come first, then those of the focused widget, then the lab's."""
+    scope = getattr(action, "scope", "")
+    return {"app": 2, "list": 1, "tape": 1}.get(scope, 0)
+
+
+def _click(action_id: str) -> Style:
+    return Style.from_meta({"do": action_id})
+
+
+class LabScreen(Screen[None]):
+    """A screen of the lab. Its panes are drawn on its own tick, which rests while another screen is in front."""
+
+    ID: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-compact"), (100, "-regular"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (46, "-taller")]
+    DEFAULT_CSS = """
+    LabScreen { layout: vertical; background: $background; }
+    LabScreen #body { height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.ID)
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield StatusLine()
+        yield KeyBar()
+
+    def compose_body(self) -> ComposeResult:
+        raise NotImplementedError
+
+    @property
+    def lab(self) -> LanternApp:
+        return cast("LanternApp", self.app)
+
+    def on_mount(self) -> None:
+        self._ticks = 0
+        self._clock = self.set_interval(TICK_S, self._tick)
+        self.set_ready()
+
+    def set_ready(self) -> None:
+        """Once the screen is mounted."""
+
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        self._clock.pause()
+
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        self._clock.resume()
+        self.tick()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        with self.app.batch_update():
+            self.tick()
+            if self._ticks % STATUS_EVERY == 0:
+                self.show_status()
+
+    def tick(self) -> None:
+        """Draw what has changed; called twenty times a second while this screen is in front."""
+
+    def show_status(self) -> None:
+        self.query_one(StatusLine).show(status_parts(self.lab), work_content(self.lab.bench.current_job))
+
+    def copy_text(self) -> str | None:
+        """What `y` copies when nothing is selected."""
+        return None
+
+    def on_app_blur(self) -> None:
+        self.lab.remember()
+
+
+_ENGINE_STYLES = {"ready": "$success", "dead": "bold $error"}
+_ENGINE_WORDS = {
+    "off": "engine off",
+    "starting": "engine starting",
+    "loading": "loading model",
+    "ready": "ready",
+    "dead": "engine down: ^R restarts",
+}
+
+
+def status_parts(lab: LanternApp) -> list[tuple[str, str]]:
+    """The left of the status line, most important first."""
+    bench, store = lab.bench, lab.store
+    name = str(bench.model["name"]) if bench.model else bench.model_name
+    parts = [
+        (name, "bold $foreground"),
+        (_ENGINE_WORDS[bench.engine_state], _ENGINE_STYLES.get(bench.engine_state, "$warning")),
+    ]
+    if bench.backend or bench.device:
+        parts.append((device_words(bench.device, bench.backend), "$foreground 70%"))
+    words = {"ready": "store ready", "failed": "store failed", "reading": "store reads journals"}
+    style = "$error" if store.state == "failed" else "$foreground 70%"
+    parts.append((words.get(store.state, "store opening"), style))
+    if (used := lab.memory_bytes) is not None:
+        parts.append((f"mem {formats.size(used)}", "$foreground 70%"))
+    return parts
+
+
+def device_words(device: str, backend: str) -> str:
+    """Where the model runs, without saying a word twice: "cpu openblas 0.3.21"."""
+    return backend if backend.startswith(device) else f"{device} {backend}".strip()
+
+
+def work_content(job: Job | None) -> Content:
+    """ "battery 14/101 · 86 tok/s · ETA 0:42", with a small bar for batteries."""
+    if job is None:
+        return Content.styled("idle", "$foreground 45%")
+    if job.cancelling:
+        return Content.styled("stopping…", "$warning")
+    title = safe_line(job.title)
+    if not job.is_battery:
+        return Content.assemble((title, "$foreground 85%"), (f" · {formats.rate(job.tokens_per_second)}", "$foreground 60%"))
+    return Content.assemble(
+        (f"{title} ", "$foreground 85%"),
+        (f"{job.done}/{job.total} ", "bold"),
+        bar_content(job.done, job.total, 8, "$primary"),
+        (f" {formats.rate(job.tokens_per_second)} · ETA {formats.clock(job.eta_s)}", "$foreground 60%"),
+    )
+
+
+def action_label(action_id: str) -> str:
+    return BY_ID[action_id].label

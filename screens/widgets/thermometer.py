@@ -1,0 +1,125 @@
+"""The word-entropy thermometer: H_w on the zone scale, always with n and with what qualifies it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from screens.formats import nats, plural, share
+from screens.widgets.gauge import heading
+
+if TYPE_CHECKING:
+    from lab.measure.words import WordEntropy
+    from lab.measure.zones import Zone, ZoneTable
+
+_BAND_STYLES = ("$secondary 30%", "$secondary 50%", "$primary 45%", "$error 45%")
+
+
+class WordThermometer(Widget):
+    """A bar from 0 to one nat above the last bound, banded by zone, with a mark at H_w."""
+
+    DEFAULT_CSS = """
+    WordThermometer { height: 6; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._table: ZoneTable | None = None
+        self._reading: WordEntropy | None = None
+        self._zone: Zone | None = None
+
+    def set_table(self, table: ZoneTable) -> None:
+        """The zones to draw; `table` is data and may be a person's own."""
+        self._table = table
+        self.refresh()
+
+    def show(self, reading: WordEntropy | None, zone: Zone | None = None) -> None:
+        """A text's word entropy and its zone; None for the zone means too short to name one."""
+        if reading != self._reading or zone != self._zone:
+            self._reading, self._zone = reading, zone
+            self.refresh()
+
+    @property
+    def _bounds_nats(self) -> list[float]:
+        """Where one zone ends and the next begins."""
+        return [zone.lower for zone in self._table.zones[1:]] if self._table else []
+
+    def render(self) -> Content:
+        rows = [
+            heading("Word entropy H_w", "nats", self.size.width),
+            self._value(),
+            self._scale(),
+            Content.styled(self._bounds(), "$foreground 45%"),
+            self._statement(),
+            self._companion(),
+        ]
+        return Content("\n").join(rows)
+
+    @property
+    def _top(self) -> float:
+        return max(self._bounds_nats, default=6.0) + 1.0
+
+    def _column(self, value: float) -> int:
+        return min(self.size.width - 1, max(0, round(value / self._top * self.size.width)))
+
+    def _value(self) -> Content:
+        reading = self._reading
+        if reading is None:
+            return Content.styled("–", "$foreground 55%")
+        detail = f"  n {plural(reading.words, 'word')}, {reading.types:,} distinct"
+        return Content.assemble((nats(reading.word_entropy_nats), "bold"), (detail, "$foreground 70%"))
+
+    def _scale(self) -> Content:
+        width = self.size.width
+        marker = None if self._reading is None else self._column(self._reading.word_entropy_nats)
+        parts = []
+        for x in range(width):
+            zone = self._band_at(x)
+            style = _BAND_STYLES[zone % len(_BAND_STYLES)] if self._table else "$foreground 20%"
+            if x == marker:
+                parts.append(("◆", f"bold $text on {style}"))
+            else:
+                parts.append((" ", f"on {style}"))
+        return Content.assemble(*parts)
+
+    def _band_at(self, x: int) -> int:
+        return sum(1 for bound in self._bounds_nats if x >= self._column(bound))
+
+    def _bounds(self) -> str:
+        cells = [" "] * self.size.width
+        for value in (0.0, *self._bounds_nats):
+            text = f"{value:g}"
+            start = min(self._column(value), len(cells) - len(text))
+            cells[start : start + len(text)] = text
+        return "".join(cells)
+
+    def _statement(self) -> Content:
+        if self._reading is None or self._table is None:
+            return Content("")
+        if self._zone is None:
+            return Content.styled(f"too short to zone (n < {self._table.min_words})", "$warning")
+        return Content.assemble(
+            ("zone ", "$foreground 70%"),
+            (self._zone.name, "bold $primary"),
+            (f"  {_range(self._zone)}", "$foreground 55%"),
+        )
+
+    def _companion(self) -> Content:
+        """The primary adjusted figure where it exists, else the share of ln n that was reached."""
+        reading = self._reading
+        if reading is None:
+            return Content("")
+        if reading.window_mean_nats is not None:
+            label, figure = "100-word windows ", nats(reading.window_mean_nats)
+        else:
+            label, figure = "share of ln n ", share(reading.per_ln_n)
+        return Content.assemble((label, "$foreground 70%"), (figure, "bold"))
+
+
+def _range(zone: Zone) -> str:
+    if math.isinf(zone.upper):
+        return f"above {zone.lower:g}"
+    return f"below {zone.upper:g}" if math.isinf(zone.lower) else f"{zone.lower:g}–{zone.upper:g}"
