@@ -14,7 +14,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
 class Inbox:
     """Commands as they arrive; cancels and the shutdown take effect while the main thread is at work."""
 
-    def __init__(self, source: Iterable[bytes]) -> None:
+    def __init__(self, lines: Iterable[bytes]) -> None:
         self.closing = threading.Event()
         self._commands: queue.SimpleQueue[Command | Failed | None] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
-        threading.Thread(target=self._read, args=(source,), daemon=True).start()
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
     def get(self) -> Command | Failed | None:
         """The next command, a Failed for a line that was none, or None at the end."""
@@ -58,8 +59,8 @@ class Inbox:
         """Whether the request was cancelled, or the engine is closing."""
         return request_id in self._cancelled or self.closing.is_set()
 
-    def _read(self, source: Iterable[bytes]) -> None:
-        for line in source:
+    def _read(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
             try:
                 command = decode(line)
             except LabError as error:
@@ -104,9 +105,13 @@ class Engine:
                 self._generate(command)
         except (LabError, StoreError) as error:
             self._say(Failed(request_id=command.request_id, message=str(error)))
-        except (MemoryError, RuntimeError, ValueError, OSError) as error:
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            # One request may fail in ways nobody foresaw, out of memory among them; the engine goes on.
+            traceback.print_exc(file=sys.stderr)
             message = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._say(Failed(request_id=command.request_id, message=f"the engine could not go on: {message}"))
+            self._say(Failed(request_id=command.request_id, message=f"this request failed: {message}"))
 
     def _load(self, command: Load) -> None:
         from lab.models.load import load
@@ -142,6 +147,14 @@ def _ready() -> Ready:
     return Ready(pid=os.getpid(), device=device_name(), backend=backend_name())
 
 
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Lines of a descriptor, unbuffered: a buffered stdin held by a thread aborts the interpreter at exit."""
+    pending = b""
+    while chunk := os.read(descriptor, 1 << 16):
+        *lines, pending = (pending + chunk).split(b"\n")
+        yield from lines
+
+
 def _claim_stdout() -> IO[str]:
     """The real stdout for the protocol alone; whatever else prints goes to stderr."""
     protocol = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
@@ -155,7 +168,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=None)
     home = Home.resolve(parser.parse_args().home)
     out = _claim_stdout()
-    inbox = Inbox(sys.stdin.buffer)
+    inbox = Inbox(_lines(sys.stdin.fileno()))
     from store.journal import Journal
 
     with Journal.open(home, "engine") as journal:

@@ -29,6 +29,11 @@ def safe_text(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
 
 
+def encodable(text: str) -> str:
+    """`text` with lone surrogates, which neither UTF-8 nor a tokenizer can take, replaced by U+FFFD."""
+    return text if text.isascii() else text.translate(_SURROGATES)
+
+
 def safe_line(text: str) -> str:
     """`safe_text` on one line: newlines become "⏎" and tabs a space."""
     return safe_text(text).replace("\n", "⏎").replace("\t", " ")

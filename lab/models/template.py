@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.models.load import LoadedModel
+from lab.safetext import encodable
 from store.records import KernelPlacement
 
 Message = dict[str, str]
@@ -36,6 +37,7 @@ def render(loaded: LoadedModel, prompt: str, kernel_text: str | None = None) -> 
     `kernel + "\\n\\n" + prompt` as the user's message, and so does a model without a template, as plain text.
     """
     tokenizer = loaded.tokenizer
+    prompt, kernel_text = encodable(prompt), encodable(kernel_text or "")
     joined = f"{kernel_text}\n\n{prompt}" if kernel_text else prompt
     fallback: KernelPlacement = "user" if kernel_text else "none"
     if not tokenizer.has_chat_template:

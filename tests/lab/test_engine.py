@@ -64,9 +64,9 @@ def test_what_was_shown_is_what_is_stored(engine: EngineProcess, home: Path) -> 
     for generation_id, tokens in shown.items():
         kept = service.query(generation, generation_id)
         assert kept is not None
-        assert kept.record.text == "".join(event.token.text for event in tokens)
-        assert kept.record.text == finished[generation_id].generation["text"]
-        trace = kept.record.trace
+        assert kept.generation.text == "".join(event.token.text for event in tokens)
+        assert kept.generation.text == finished[generation_id].generation["text"]
+        trace = kept.generation.trace
         assert trace is not None
         assert list(trace.token_ids) == [event.token.token_id for event in tokens]
         assert list(trace.rank) == [event.token.rank for event in tokens]
@@ -131,7 +131,7 @@ def test_hostile_prompts_are_answered_as_data(engine: EngineProcess, home: Path)
     for index, text in enumerate(texts):
         kept = service.query(generation, ids[index])
         assert kept is not None
-        assert kept.record.prompt == re.sub("[\ud800-\udfff]", "\ufffd", text)
+        assert kept.generation.prompt == re.sub("[\ud800-\udfff]", "\ufffd", text)
     service.close()
 
 
@@ -158,7 +158,9 @@ def kill_rounds(home: Path, rounds: int, seed: int) -> None:
     service = stored(home)
     assert reported, "no round lived long enough to finish an answer"
     assert len(reported) == len(set(reported))
-    missing = [generation_id for generation_id in reported if service.query(generation, generation_id) is None]
+    missing = [
+        generation_id for generation_id in reported if service.query(generation, generation_id) is None
+    ]
     assert not missing
     assert service.query(counts)["generation"] >= len(reported)
     service.close()

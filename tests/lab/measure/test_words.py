@@ -16,7 +16,9 @@ from tests.lab.measure import slow_words
 NONSENSE = " ".join(f"w{number}x" for number in range(250))
 LOOP = " ".join(f"w{number}" for number in range(60))
 
-few_words = st.sampled_from(["the", "The", "sea,", "sea", "—", "**b**", "don't", "é", "é", "42", "漢字", "C++"])
+few_words = st.sampled_from(
+    ["the", "The", "sea,", "sea", "—", "**b**", "don't", "é", "é", "42", "漢字", "C++"]
+)
 texts = st.lists(few_words | st.text(max_size=4), max_size=260).map(" ".join)
 
 
@@ -46,7 +48,12 @@ def test_case_and_punctuation_make_types() -> None:
 @pytest.mark.parametrize("empty", ["", "   \n\t "])
 def test_an_empty_text_has_no_entropy_and_no_ratios(empty: str) -> None:
     figures = measure(empty)
-    assert (figures.word_entropy_nats, figures.words, figures.types, figures.miller_madow_nats) == (0, 0, 0, 0)
+    assert (figures.word_entropy_nats, figures.words, figures.types, figures.miller_madow_nats) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert figures.per_ln_n is figures.window_mean_nats is figures.mattr50 is None
     assert figures.distinct1 is figures.distinct2 is figures.repeated_4gram_share is None
 
@@ -107,7 +114,9 @@ def test_mattr_needs_fifty_words_that_are_more_than_punctuation() -> None:
 
 
 def test_mattr_ignores_case_and_outer_punctuation() -> None:
-    assert measure(" ".join(["Mind.", "mind", "(mind)", "“MIND”", "*mind*"] * 10)).mattr50 == pytest.approx(1 / 50)
+    assert measure(" ".join(["Mind.", "mind", "(mind)", "“MIND”", "*mind*"] * 10)).mattr50 == pytest.approx(
+        1 / 50
+    )
 
 
 @pytest.mark.parametrize(
