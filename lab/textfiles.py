@@ -208,7 +208,8 @@ def load_yaml(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Any:
 
 def yaml_fault(error: yaml.YAMLError) -> str:
     """A YAML error on one line, with its line number where it has one."""
-    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    parts = [getattr(error, "context", None), getattr(error, "problem", None)]
+    problem = " ".join(", ".join(part for part in parts if part).split()) or " ".join(str(error).split())
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark is not None else f"not YAML: {problem}"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store.service import StoreService
 
 LISTED = 20
-PROMPT_COLUMN_CHARACTERS = 60
+PROMPT_COLUMN_CHARACTERS = 46
 USER_BATTERY = "user"
 
 app = typer.Typer(

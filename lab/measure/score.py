@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from lab.measure.words import measure
 from lab.measure.zones import ZoneTable, zone_of
+from lab.textfiles import replace_surrogates
 from store.journal import new_id, utc_now
 from store.records import GenerationRecord, ScoreRecord
 
@@ -17,7 +18,8 @@ VERSION = "1"
 def word_entropy_score(generation: GenerationRecord, table: ZoneTable) -> ScoreRecord:
     """The score of an answer's text; dimensions are the fields of `WordEntropy`.
 
-    `detail` keeps the zone's name (None: too short to zone) and the table that named it.
+    `text_sha256` is that of the text as it is stored, lone surrogates replaced. `detail` keeps the zone's name
+    (None: too short to zone) and the table that named it.
     """
     figures = measure(generation.text)
     zone = zone_of(figures.word_entropy_nats, figures.words, table)
@@ -26,7 +28,7 @@ def word_entropy_score(generation: GenerationRecord, table: ZoneTable) -> ScoreR
         generation_id=generation.id,
         instrument=INSTRUMENT,
         version=VERSION,
-        text_sha256=hashlib.sha256(generation.text.encode("utf-8", "replace")).hexdigest(),
+        text_sha256=hashlib.sha256(replace_surrogates(generation.text).encode()).hexdigest(),
         dimensions=asdict(figures),
         at=utc_now(),
         detail={"zone": zone.name if zone else None, "zone_table": table.label},

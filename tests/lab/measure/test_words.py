@@ -1,4 +1,4 @@
-"""Word entropy: hand-computed cases, the known traps of entropy.md, and every figure against a slow reference."""
+"""Word entropy: hand-computed cases, its known traps, and every figure against a slow reference."""
 
 from __future__ import annotations
 
