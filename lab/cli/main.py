@@ -22,9 +22,7 @@ COMMANDS = {
     "generate": "lab.cli.generate",
     "entropy": "lab.cli.entropy",
     "probes": "lab.cli.probes",
-    "store": "lab.cli.store",
     "doctor": "lab.cli.doctor",
-    "bench": "lab.cli.bench",
     "wick": "lab.cli.wick",
 }
 
