@@ -170,7 +170,7 @@ def import_probes(
       lantern probes import regional.json --battery regional
     """
     from lab.probes import load
-    from lab.probes.shipped import stored
+    from lab.probes.batteries import stored
 
     loaded = load(file, battery)
     if not loaded.probes:

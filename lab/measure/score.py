@@ -18,8 +18,8 @@ VERSION = "1"
 def word_entropy_score(generation: GenerationRecord, table: ZoneTable) -> ScoreRecord:
     """The score of an answer's text; dimensions are the fields of `WordEntropy`.
 
-    `text_sha256` is that of the text as it is stored, lone surrogates replaced. `detail` keeps the zone's name
-    (None: too short to zone) and the table that named it.
+    `text_sha256` is that of the text as it is stored, lone surrogates replaced. `detail` keeps the zone's
+    name (None: too short to zone) and the table that named it.
     """
     figures = measure(generation.text)
     zone = zone_of(figures.word_entropy_nats, figures.words, table)

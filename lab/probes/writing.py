@@ -61,7 +61,18 @@ def _yaml(probes: Sequence[ProbeRecord]) -> str:
         document = {"battery": probes[0].battery, **document}
         for row in rows:
             del row["battery"]
-    return yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=YAML_WIDTH)
+    return str(yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=YAML_WIDTH))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text with a character that a YAML reader could take for a line break, or refuse."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        tame = all(character.isprintable() or character == "\n" for character in text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if tame else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _replace(path: Path, text: str) -> None:
