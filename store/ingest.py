@@ -22,8 +22,8 @@ from store.validate import Fact, Reject, examine
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH_BYTES = 8 << 20
-BATCH_LINES = 2000
+BATCH_BYTES = 32 << 20
+BATCH_LINES = 10_000
 
 Examined = Fact | Reject
 
