@@ -1,0 +1,358 @@
+"""A battery compared: what one side scores against the other, probe by probe, and how sure that is.
+
+The unit is the probe. Rephrasings of a probe and repeated answers to it are averaged into it first, so that n
+never counts one probe twice. A positive delta says that the tuned side scores higher.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+from lab.errors import LabError
+from lab.measure.statistics import (
+    SMALL_N,
+    BootstrapMethod,
+    Estimate,
+    PairedTest,
+    WinRate,
+    cluster_means,
+    holm,
+    mean_interval,
+    paired_bootstrap,
+    sign_flip_test,
+    win_rate,
+)
+
+CHANGE_THRESHOLD = 0.5
+"""A probe improved or regressed when its delta passes ± this; at it, it is unchanged (seeds 001 and 002)."""
+
+ALL_PROBES = "all probes"
+EXTREMES = 5
+_ROUNDING = 1e-9
+
+Verdict = Literal["improved", "regressed", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a score is a value of. Only scores of one and the same measure are ever subtracted."""
+
+    instrument: str
+    version: str
+    dimension: str = "total"
+
+    def __str__(self) -> str:
+        return f"{self.instrument} {self.version} {self.dimension}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredAnswer:
+    """One answer as scored.
+
+    `probe_id` is unique among the probes compared. `source_probe` names the probe that this one rephrases.
+    `score` is None where the instrument leaves it undefined. `failure_modes` are the names that detectors
+    gave the answer (topic evasion, token loop, collapse, …); they are tallied as they come.
+    """
+
+    probe_id: str
+    domain: str
+    measure: Measure
+    score: float | None
+    source_probe: str | None = None
+    failure_modes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeDelta:
+    """One probe on both sides; `rephrasings` counts the wordings behind it, its own included."""
+
+    probe_id: str
+    domain: str
+    base: float
+    tuned: float
+    delta: float
+    verdict: Verdict
+    rephrasings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """A line of the table: all probes, or those of a domain.
+
+    `base` and `tuned` are mean scores with intervals, `test.effect` is the mean delta with its interval.
+    `p_holm` is p adjusted over the domains; None in the first line, which is the one primary test.
+    """
+
+    label: str
+    measure: Measure
+    n: int
+    base: Estimate
+    tuned: Estimate
+    test: PairedTest
+    improved: int
+    regressed: int
+    unchanged: int
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureTally:
+    """How often a failure mode was seen: answers that show it, of all answers to probes answered by both.
+
+    `test.effect` is the change of the mean share per probe; `p_holm` is adjusted over the modes.
+    """
+
+    mode: str
+    base_answers: int
+    base_n: int
+    tuned_answers: int
+    tuned_n: int
+    test: PairedTest
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """The probes that lost and gained most, the most extreme first; they were picked by looking."""
+
+    worst: tuple[ProbeDelta, ...]
+    best: tuple[ProbeDelta, ...]
+    n: int
+    note: str = "selected after the fact: sample these probes again before believing their deltas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A probe that could not be paired, and why."""
+
+    probe_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatterySummary:
+    """A battery compared; `probes` has one entry a probe, in the order of the base answers.
+
+    Attributes:
+        overall: the primary line. Its interval is the one of the sign-flip test, so the two never disagree.
+        bootstrap: the same mean delta with the paired bootstrap's interval, as a second witness.
+        win_rate: improved, unchanged and regressed probes as wins, ties and losses.
+        domains: one line a domain, in alphabetical order.
+        failure_modes: one entry a mode seen on either side, in alphabetical order.
+        cautions: what must be shown beside the numbers, a line each.
+    """
+
+    overall: ComparisonRow
+    bootstrap: Estimate
+    win_rate: WinRate
+    domains: tuple[ComparisonRow, ...]
+    extremes: Extremes
+    failure_modes: tuple[FailureTally, ...]
+    probes: tuple[ProbeDelta, ...]
+    left_out: tuple[LeftOut, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[ComparisonRow, ...]:
+        """The lines of the table: all probes, then each domain."""
+        return (self.overall, *self.domains)
+
+
+def compare(
+    base: Sequence[ScoredAnswer],
+    tuned: Sequence[ScoredAnswer],
+    *,
+    confidence: float = 0.95,
+    bootstrap_method: BootstrapMethod = "percentile",
+    seed: int = 0,
+) -> BatterySummary:
+    """The summary of a battery answered by two sides.
+
+    Raises LabError when the answers were not all scored by one instrument, version and dimension, or when no
+    probe has a score on both sides.
+    """
+    measure = _one_measure((*base, *tuned))
+    base_by_probe, tuned_by_probe = _by_probe(base), _by_probe(tuned)
+    left_out = _left_out(base_by_probe, tuned_by_probe)
+    probes = _probe_deltas(base_by_probe, tuned_by_probe, {entry.probe_id for entry in left_out})
+    overall = _row(ALL_PROBES, probes, measure, confidence, seed)
+    return BatterySummary(
+        overall=overall,
+        bootstrap=paired_bootstrap(
+            [probe.delta for probe in probes], method=bootstrap_method, confidence=confidence, seed=seed
+        ),
+        win_rate=win_rate(overall.improved, overall.unchanged, overall.regressed, confidence=confidence),
+        domains=_domain_rows(probes, measure, confidence, seed),
+        extremes=_extremes(probes),
+        failure_modes=_failure_modes(base_by_probe, tuned_by_probe, confidence, seed),
+        probes=probes,
+        left_out=left_out,
+        cautions=_cautions(overall.test, confidence, len(left_out)),
+    )
+
+
+def verdict_of(delta: float) -> Verdict:
+    """Improved above +0.5, regressed below −0.5, else unchanged; the last digits' rounding does not count."""
+    if delta > CHANGE_THRESHOLD + _ROUNDING:
+        return "improved"
+    return "regressed" if delta < -CHANGE_THRESHOLD - _ROUNDING else "unchanged"
+
+
+_ByProbe = Mapping[str, Sequence[ScoredAnswer]]
+
+
+def _one_measure(answers: Sequence[ScoredAnswer]) -> Measure:
+    measures = list(dict.fromkeys(answer.measure for answer in answers))
+    if not measures:
+        raise LabError("compare: no scored answers; score both sides first")
+    if len(measures) > 1:
+        raise LabError(
+            f"compare: {measures[0]} and {measures[1]} cannot be subtracted; score both sides with the same "
+            "instrument, version and dimension"
+        )
+    return measures[0]
+
+
+def _by_probe(answers: Iterable[ScoredAnswer]) -> dict[str, list[ScoredAnswer]]:
+    grouped: dict[str, list[ScoredAnswer]] = {}
+    for answer in answers:
+        grouped.setdefault(answer.probe_id, []).append(answer)
+    return grouped
+
+
+def _left_out(base: _ByProbe, tuned: _ByProbe) -> tuple[LeftOut, ...]:
+    reasons = {probe_id: _why_unpaired(base, tuned, probe_id) for probe_id in dict.fromkeys((*base, *tuned))}
+    return tuple(LeftOut(probe_id=probe_id, reason=reason) for probe_id, reason in reasons.items() if reason)
+
+
+def _why_unpaired(base: _ByProbe, tuned: _ByProbe, probe_id: str) -> str:
+    for name, side in (("base", base), ("tuned", tuned)):
+        if probe_id not in side:
+            return f"no {name} answer"
+        if all(answer.score is None for answer in side[probe_id]):
+            return f"the {name} score is undefined"
+    return ""
+
+
+def _probe_deltas(base: _ByProbe, tuned: _ByProbe, skipped: set[str]) -> tuple[ProbeDelta, ...]:
+    """One delta a probe: repeated answers are averaged, then the wordings answered on both sides."""
+    wordings = [answers[0] for probe_id, answers in base.items() if probe_id not in skipped]
+    if not wordings:
+        raise LabError(
+            "compare: no probe has a score on both sides; run the same probes on both and score them"
+        )
+    clusters = [_cluster(wording) for wording in wordings]
+    base_means = cluster_means([_mean_score(base[w.probe_id]) for w in wordings], clusters, "base scores")
+    tuned_means = cluster_means([_mean_score(tuned[w.probe_id]) for w in wordings], clusters, "tuned scores")
+    domains = {_cluster(wording): wording.domain for wording in reversed(wordings)}
+    return tuple(
+        ProbeDelta(
+            probe_id=cluster,
+            domain=domains[cluster],
+            base=before,
+            tuned=after,
+            delta=after - before,
+            verdict=verdict_of(after - before),
+            rephrasings=rephrasings,
+        )
+        for (cluster, rephrasings), before, after in zip(
+            Counter(clusters).items(), base_means.tolist(), tuned_means.tolist(), strict=True
+        )
+    )
+
+
+def _cluster(answer: ScoredAnswer) -> str:
+    return answer.source_probe or answer.probe_id
+
+
+def _mean_score(answers: Iterable[ScoredAnswer]) -> float:
+    return fmean(answer.score for answer in answers if answer.score is not None)
+
+
+def _row(
+    label: str, probes: Sequence[ProbeDelta], measure: Measure, confidence: float, seed: int
+) -> ComparisonRow:
+    verdicts = Counter(probe.verdict for probe in probes)
+    return ComparisonRow(
+        label=label,
+        measure=measure,
+        n=len(probes),
+        base=mean_interval([probe.base for probe in probes], confidence=confidence, seed=seed),
+        tuned=mean_interval([probe.tuned for probe in probes], confidence=confidence, seed=seed),
+        test=sign_flip_test([probe.delta for probe in probes], confidence=confidence, seed=seed),
+        improved=verdicts["improved"],
+        regressed=verdicts["regressed"],
+        unchanged=verdicts["unchanged"],
+    )
+
+
+def _domain_rows(
+    probes: Sequence[ProbeDelta], measure: Measure, confidence: float, seed: int
+) -> tuple[ComparisonRow, ...]:
+    by_domain: dict[str, list[ProbeDelta]] = {}
+    for probe in probes:
+        by_domain.setdefault(probe.domain, []).append(probe)
+    rows = [_row(domain, by_domain[domain], measure, confidence, seed) for domain in sorted(by_domain)]
+    adjusted = holm({row.label: row.test.p_value for row in rows})
+    return tuple(replace(row, p_holm=adjusted[row.label].p_adjusted) for row in rows)
+
+
+def _extremes(probes: Sequence[ProbeDelta]) -> Extremes:
+    rising = sorted(probes, key=lambda probe: probe.delta)
+    return Extremes(
+        worst=tuple(probe for probe in rising[:EXTREMES] if probe.delta < 0),
+        best=tuple(probe for probe in rising[: -EXTREMES - 1 : -1] if probe.delta > 0),
+        n=len(probes),
+    )
+
+
+def _failure_modes(base: _ByProbe, tuned: _ByProbe, confidence: float, seed: int) -> tuple[FailureTally, ...]:
+    """Every mode over the probes answered on both sides, also where an answer is too broken for a score."""
+    answered = [probe_id for probe_id in base if probe_id in tuned]
+    modes = {
+        mode
+        for probe_id in answered
+        for answer in (*base[probe_id], *tuned[probe_id])
+        for mode in answer.failure_modes
+    }
+    tallies = [_tally(mode, answered, base, tuned, confidence, seed) for mode in sorted(modes)]
+    adjusted = holm({tally.mode: tally.test.p_value for tally in tallies})
+    return tuple(replace(tally, p_holm=adjusted[tally.mode].p_adjusted) for tally in tallies)
+
+
+def _tally(
+    mode: str, answered: Sequence[str], base: _ByProbe, tuned: _ByProbe, confidence: float, seed: int
+) -> FailureTally:
+    seen = [[_shows(mode, side[probe_id]) for probe_id in answered] for side in (base, tuned)]
+    changes = [fmean(after) - fmean(before) for before, after in zip(*seen, strict=True)]
+    clusters = [_cluster(base[probe_id][0]) for probe_id in answered]
+    return FailureTally(
+        mode=mode,
+        base_answers=sum(map(sum, seen[0])),
+        base_n=sum(map(len, seen[0])),
+        tuned_answers=sum(map(sum, seen[1])),
+        tuned_n=sum(map(len, seen[1])),
+        test=sign_flip_test(changes, clusters=clusters, confidence=confidence, seed=seed),
+    )
+
+
+def _shows(mode: str, answers: Iterable[ScoredAnswer]) -> list[bool]:
+    return [mode in answer.failure_modes for answer in answers]
+
+
+def _cautions(test: PairedTest, confidence: float, left_out: int) -> tuple[str, ...]:
+    cautions = []
+    if test.n < SMALL_N:
+        cautions.append(
+            f"{test.n} probes: the bootstrap is over-confident below {SMALL_N}; read the exact test"
+        )
+        cautions.append(f"with {test.n} probes the least possible p is {test.least_p:.2g}")
+    if test.least_p > 1 - confidence:
+        cautions.append(f"too few probes to show any difference at {confidence:.0%}: run more")
+    if left_out:
+        cautions.append(f"{left_out} probes without a score on both sides are left out")
+    return tuple(cautions)
