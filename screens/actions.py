@@ -52,7 +52,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class ScreenSpec:
-    """A screen of the lab: its id, the key that opens it, its title and `module:class` (imported when opened)."""
+    """A screen: its id, the key that opens it, its title and `module:class`, imported when opened."""
 
     id: str
     key: str
@@ -70,25 +70,37 @@ class ScreenSpec:
 
 
 SCREENS: tuple[ScreenSpec, ...] = (
-    ScreenSpec("probes", "1", "Probes", "screens.probes.screen:ProbesScreen", "browse, search and run probes."),
+    ScreenSpec(
+        "probes", "1", "Probes", "screens.probes.screen:ProbesScreen", "browse, search and run probes."
+    ),
     ScreenSpec("live", "2", "Live", "screens.live.screen:LiveScreen", "watch one answer, token by token."),
 )
 
 _APP = (
-    Action("app.help", ("f1", "question_mark"), "Help", "Explain the pane you are in and its keys.", footer=True),
+    Action(
+        "app.help", ("f1", "question_mark"), "Help", "Explain the pane you are in and its keys.", footer=True
+    ),
     Action("app.palette", ("ctrl+p",), "Palette", "Find any action by name.", footer=True, palette=False),
     Action("app.stop", ("x",), "Stop", "Stop the work that is running; finished answers stay.", footer=True),
-    Action("app.copy", ("y",), "Copy", "Copy the selected text, or else what the pane shows, to the clipboard."),
+    Action(
+        "app.copy", ("y",), "Copy", "Copy the selected text, or else what the pane shows, to the clipboard."
+    ),
     Action("app.jump", ("ctrl+o",), "Jump", "Show a letter on every pane; press it to go there."),
     Action("app.model", ("ctrl+l",), "Model", "Load another model: a folder or a hub id."),
-    Action("app.restart-engine", ("ctrl+r",), "Restart engine", "End the engine process and start a fresh one."),
-    Action("app.theme", ("ctrl+t",), "Theme", "Switch to the next theme: dark, light, high contrast, your own."),
+    Action(
+        "app.restart-engine", ("ctrl+r",), "Restart engine", "End the engine process and start a fresh one."
+    ),
+    Action(
+        "app.theme", ("ctrl+t",), "Theme", "Switch to the next theme: dark, light, high contrast, your own."
+    ),
     Action("app.screenshot", ("ctrl+s",), "Screenshot", "Save the screen as an SVG in the lab's home."),
     Action("app.quit", ("q", "ctrl+q"), "Quit", "Leave the lab; what is finished is stored.", footer=True),
 )
 
 _PROBES = (
-    Action("probes.run", ("r",), "Run", "Run the selected probes (or the one under the cursor).", footer=True),
+    Action(
+        "probes.run", ("r",), "Run", "Run the selected probes (or the one under the cursor).", footer=True
+    ),
     Action("probes.search", ("slash",), "Search", "Search in ids, domains and prompts.", footer=True),
     Action("probes.battery", ("b",), "Battery", "Filter by battery.", footer=True),
     Action("probes.domain", ("d",), "Domain", "Filter by domain.", footer=True),
@@ -105,7 +117,13 @@ _PROBES = (
 _LIVE = (
     Action("live.prompt", ("p", "slash"), "Prompt", "Go to the prompt box; Enter there asks.", footer=True),
     Action("live.reroll", ("r",), "Re-roll", "Ask the same again with a new seed.", footer=True),
-    Action("live.branch", ("b",), "Branch", "Go on from the token under the cursor with another one.", footer=True),
+    Action(
+        "live.branch",
+        ("b",),
+        "Branch",
+        "Go on from the token under the cursor with another one.",
+        footer=True,
+    ),
     Action("live.kernel", ("c",), "Kernel", "Next kernel: none, then the shipped ones.", footer=True),
     Action("live.sampling", ("s",), "Sampling", "Set temperature, filters, length and seed.", footer=True),
     Action("live.cooler", ("minus",), "Cooler", "Lower the temperature by 0.1."),
@@ -122,7 +140,7 @@ _LIST = (
     Action("list.page-up", ("pageup", "ctrl+u"), "Page up", "One page up."),
     Action("list.first", ("home", "g"), "First", "First row."),
     Action("list.last", ("end", "G"), "Last", "Last row."),
-    Action("list.toggle", ("space",), "Select", "Select or unselect the row.", footer=True),
+    Action("list.select", ("space",), "Select", "Select or unselect the row.", footer=True),
     Action("list.open", ("enter",), "Open", "Open the row.", footer=True),
 )
 
@@ -174,5 +192,8 @@ def screen_spec(screen_id: str) -> ScreenSpec | None:
 
 def markdown_table(actions: Iterable[Action] = ACTIONS) -> str:
     """The keys as a Markdown table, for the documentation."""
-    rows = [f"| `{' '.join(action.keys)}` | {action.label} | {action.help} | `{action.id}` |" for action in actions]
+    rows = [
+        f"| `{' '.join(action.keys)}` | {action.label} | {action.help} | `{action.id}` |"
+        for action in actions
+    ]
     return "\n".join(["| keys | action | what it does | id |", "|---|---|---|---|", *rows])

@@ -293,5 +293,3 @@ def _last_peak(answers: Sequence[Answer]) -> int | None:
         if answer.record is not None:
             return int(answer.record["peak_memory_bytes"])
     return None
-
-

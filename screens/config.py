@@ -1,4 +1,4 @@
-"""What the terminal remembers and lets a person change: state.json, keymap.yaml, themes. Pure but for the files.
+"""What the terminal remembers and lets a person change: state.json, keymap.yaml, themes.
 
 Nothing in a broken file stops the lab: what can be used is used, and one clear line says what was wrong.
 """
@@ -82,14 +82,16 @@ def load_keymap(folder: Path) -> tuple[dict[str, str], list[str]]:
     try:
         entries = yaml.safe_load(path.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        return {}, [f"{KEYMAP_FILE}: not readable as YAML ({str(error).splitlines()[0]}); default keys are used"]
+        return {}, [
+            f"{KEYMAP_FILE}: not readable as YAML ({str(error).splitlines()[0]}); default keys are used"
+        ]
     if not isinstance(entries, dict):
         return {}, [f"{KEYMAP_FILE}: expected a mapping of action ids to keys; default keys are used"]
     return check_keymap(entries)
 
 
 def check_keymap(entries: Mapping[Any, Any]) -> tuple[dict[str, str], list[str]]:
-    """The usable part of a keymap, and what is wrong with the rest: unknown ids, no keys, keys taken twice."""
+    """The usable part of a keymap, and what is wrong with the rest."""
     keymap: dict[str, str] = {}
     faults: list[str] = []
     for action_id, keys in entries.items():
@@ -97,7 +99,7 @@ def check_keymap(entries: Mapping[Any, Any]) -> tuple[dict[str, str], list[str]]
         if action is None:
             faults.append(f"{action_id!r} is no action; F1 lists the ids")
         elif not isinstance(keys, str) or not all(_is_key(key) for key in keys.split(",")):
-            faults.append(f"{action_id}: {keys!r} is no key; write for example \"ctrl+g\" or \"j,down\"")
+            faults.append(f'{action_id}: {keys!r} is no key; write for example "ctrl+g" or "j,down"')
         elif other := _taken(action, keys, keymap):
             faults.append(f"{action_id}: {keys!r} already does {other.id}")
         else:

@@ -1,10 +1,10 @@
-"""The small windows: an error, a question, a line of text, a choice. Escape always closes without doing anything."""
+"""The small windows: an error, a line of text, a choice. Escape closes them without doing anything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result], Generic[Result]):
     """A framed window in the middle; `None` means it was closed without an answer."""
 
-    BINDINGS = [Binding("escape", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("escape", "close", "Close", show=False)]
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 55%; }
     Dialog > Vertical {
@@ -34,11 +34,36 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     Dialog .note { color: $foreground 65%; height: auto; }
     Dialog .fault { color: $error; height: auto; }
     Dialog .buttons { height: auto; align-horizontal: right; margin-top: 1; }
-    Dialog Button { min-width: 10; margin-left: 2; height: 1; border: none; line-pad: 1; }
-    Dialog Button:focus { text-style: bold reverse; }
+    Dialog Button { min-width: 10; margin-left: 2; background: $foreground 12%; color: $foreground; }
+    Dialog Button.-primary { background: $primary 85%; color: $background; }
+    Dialog Button:focus { text-style: bold underline; background: $primary; color: $background; }
     Dialog Input { border: none; height: 1; padding: 0 1; background: $foreground 8%; }
-    Dialog Input:focus { background: $foreground 15%; }
+    Dialog Input:focus { border: none; background: $foreground 15%; }
     Dialog Input.-invalid { background: $error 25%; }
+    Dialog SelectionList { height: auto; border: none; padding: 0; background: $surface; }
+    Dialog OptionList, Dialog SelectionList { background: $surface; }
+    Dialog OptionList > .option-list--option-highlighted {
+        background: $foreground 8%; color: $foreground; text-style: none;
+    }
+    Dialog OptionList:focus > .option-list--option-highlighted {
+        background: $primary 25%; color: $foreground; text-style: bold;
+    }
+    Dialog SelectionList {
+        & > .selection-list--button { color: $foreground 15%; background: $surface; }
+        & > .selection-list--button-highlighted { color: $foreground 15%; background: $surface; }
+        & > .selection-list--button-selected { color: $primary; background: $surface; }
+        & > .selection-list--button-selected-highlighted { color: $primary; background: $surface; }
+    }
+    Dialog RadioSet { height: auto; width: 100%; border: none; padding: 0; background: $surface; }
+    Dialog RadioSet > RadioButton { background: $surface; }
+    Dialog RadioSet > RadioButton > .toggle--button { color: $foreground 20%; background: $surface; }
+    Dialog RadioSet > RadioButton.-on > .toggle--button { color: $primary; background: $surface; }
+    Dialog RadioSet > RadioButton.-selected > .toggle--label {
+        background: $foreground 8%; color: $foreground;
+    }
+    Dialog RadioSet:focus > RadioButton.-selected > .toggle--label {
+        background: $primary 25%; color: $foreground; text-style: bold;
+    }
     """
 
     def action_close(self) -> None:
@@ -56,13 +81,13 @@ class ErrorDialog(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content(self._title)  # type: ignore[assignment]
+            box.border_title = Content(self._title)
             with VerticalScroll(classes="message"):
                 yield Static(Content(self._message))
             with Horizontal(classes="buttons"):
                 if self._remedy:
-                    yield Button(Content(self._remedy), id="remedy", variant="primary")
-                yield Button(Content("Close"), id="close")
+                    yield Button(Content(self._remedy), id="remedy", variant="primary", compact=True)
+                yield Button(Content("Close"), id="close", compact=True)
 
     DEFAULT_CSS = """
     ErrorDialog > Vertical { border: round $error; border-title-color: $error; width: 84; }
@@ -83,7 +108,7 @@ class LineDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content(self._title)  # type: ignore[assignment]
+            box.border_title = Content(self._title)
             yield Static(Content(self._note), classes="note")
             yield Label("")
             yield Input(self._value, placeholder=self._placeholder)
@@ -106,13 +131,13 @@ class Choice:
 class ChoiceDialog(Dialog[tuple[str, ...]]):
     """Any number of entries of a list; Enter takes them, and none means no filter."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[Any]] = [
         Binding("enter", "take", "Take", priority=True, show=False),
         Binding("j", "next", show=False),
         Binding("k", "previous", show=False),
     ]
     DEFAULT_CSS = """
-    ChoiceDialog SelectionList { height: auto; max-height: 20; border: none; padding: 0; background: $surface; }
+    ChoiceDialog SelectionList { max-height: 20; margin-bottom: 1; }
     """
 
     def __init__(self, title: str, choices: Sequence[Choice], chosen: Sequence[str]) -> None:
@@ -122,7 +147,7 @@ class ChoiceDialog(Dialog[tuple[str, ...]]):
     def compose(self) -> ComposeResult:
         widest = max((len(safe_line(choice.label)) for choice in self._choices), default=0)
         with Vertical() as box:
-            box.border_title = Content(self._title)  # type: ignore[assignment]
+            box.border_title = Content(self._title)
             yield SelectionList[str](
                 *(
                     Selection(self._prompt(choice, widest), choice.value, choice.value in self._chosen)

@@ -23,12 +23,12 @@ STDERR_LINES = 30
 GRACE_S = 1.5
 
 
-class EngineDied(LabError):
+class EngineDiedError(LabError):
     """The engine process ended without being asked; the message carries its last words."""
 
 
 class EngineClient:
-    """One engine process. `events` yields what it says, and an `EngineDied` last if it ends unasked."""
+    """One engine process. `events` yields what it says, and an `EngineDiedError` last if it ends unasked."""
 
     def __init__(self, home: Path, command: Sequence[str] | None = None) -> None:
         self._command = tuple(command or (sys.executable, "-m", "lab.engine", "--home", str(home)))
@@ -37,7 +37,7 @@ class EngineClient:
         self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
         self._numbers = itertools.count(1)
         self._closing = False
-        self.events: asyncio.Queue[Event | EngineDied] = asyncio.Queue()
+        self.events: asyncio.Queue[Event | EngineDiedError] = asyncio.Queue()
 
     @property
     def pid(self) -> int | None:
@@ -60,7 +60,7 @@ class EngineClient:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
-            raise EngineDied(f"the engine cannot be started: {error}") from error
+            raise EngineDiedError(f"the engine cannot be started: {error}") from error
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._tasks = [
@@ -113,12 +113,12 @@ class EngineClient:
 
     async def _send(self, command: Command) -> None:
         if self._process is None or self._process.stdin is None or not self.alive:
-            raise EngineDied("the engine is not running; restart it")
+            raise EngineDiedError("the engine is not running; restart it")
         try:
             self._process.stdin.write(encode(command).encode("ascii") + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise EngineDied("the engine is not running; restart it") from error
+            raise EngineDiedError("the engine is not running; restart it") from error
 
     async def _read_events(self, stdout: asyncio.StreamReader) -> None:
         while line := await self._next_line(stdout):
@@ -131,7 +131,7 @@ class EngineClient:
             code = await self._process.wait()
             # stderr closes at the same moment; give its reader the chance to hear the last words.
             await asyncio.wait(self._tasks[1:], timeout=0.5)
-            await self.events.put(EngineDied(self._obituary(code)))
+            await self.events.put(EngineDiedError(self._obituary(code)))
 
     async def _next_line(self, stdout: asyncio.StreamReader) -> bytes:
         try:

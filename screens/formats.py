@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 MISSING = "–"
 
@@ -28,7 +29,7 @@ def count(value: int | None) -> str:
 
 
 def plural(value: int, unit: str) -> str:
-    """"1 word", "1,204 words"."""
+    """ "1 word", "1,204 words"."""
     return f"{value:,} {unit}" + ("" if value == 1 else "s")
 
 
@@ -74,6 +75,19 @@ def clip(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def join_fitting(parts: Sequence[str], width: int, separator: str = " · ") -> str:
+    """The first parts that fit into `width` cells, the most important first; at least the first one, cut."""
+    from rich.cells import cell_len
+
+    shown = ""
+    for part in parts:
+        longer = f"{shown}{separator}{part}" if shown else part
+        if shown and cell_len(longer) > width:
+            break
+        shown = longer
+    return clip(shown, width)
 
 
 def local_time(utc_iso: str) -> str:

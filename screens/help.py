@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,31 +19,33 @@ from screens.dialogs import Dialog
 PANES: dict[str, tuple[str, str]] = {
     "tape": (
         "The token tape",
-        "The answer, token by token. The color is the predictive entropy H_t with which the model chose there, "
-        "in nats, on a fixed scale (the legend below the tape): dim violet where it was certain, over blue and "
-        "green to yellow where many words were open. Underlined above 1.5 nats and bold above 2, so that it reads "
-        "without color.\n\nMove a cursor over the tokens with the arrow keys or the mouse; the panel at the right "
-        "then shows what else the model might have said. B goes on from there with another token.",
+        "The answer, token by token. The color is the predictive entropy H_t with which the model chose "
+        "there, in nats, on a fixed scale (the legend below the tape): dim violet where it was certain, "
+        "over blue and green to yellow where many words were open. Underlined above 1.5 nats and bold "
+        "above 2, so that it reads without color.\n\n"
+        "Move a cursor over the tokens with the arrow keys or the mouse; the panel at the right then "
+        "shows what else the model might have said. B goes on from there with another token.",
     ),
     "prompt": (
         "The prompt box",
-        "What the model is asked. Enter asks, Ctrl+J begins a new line, Escape leaves the box. While you write, "
-        "letters are letters: no other key acts.",
+        "What the model is asked. Enter asks, Ctrl+J begins a new line, Escape leaves the box. While "
+        "you write, letters are letters: no other key acts.",
     ),
     "chart": (
         "Entropy along the answer",
-        "H_t of every token from the first to the last, in nats. Where there are more tokens than columns, each "
-        "column spans the least and the greatest of its tokens. The mark is the token cursor.",
+        "H_t of every token from the first to the last, in nats. Where there are more tokens than "
+        "columns, each column spans the least and the greatest of its tokens. The mark is the token "
+        "cursor.",
     ),
     "probe-list": (
         "The probes",
-        "Probes are pinned prompts: asked again and again, they make models comparable. Select some with Space, "
-        "or all that the filter shows with A, then run them with R under any conditions.",
+        "Probes are pinned prompts: asked again and again, they make models comparable. Select some "
+        "with Space, or all that the filter shows with A, then run them with R under any conditions.",
     ),
     "answers": (
         "Answers of this probe",
-        "Every stored answer, newest first. Enter opens one on the Live screen with the entropy of every token, "
-        "as it was when it was made.",
+        "Every stored answer, newest first. Enter opens one on the Live screen with the entropy of "
+        "every token, as it was when it was made.",
     ),
     "search": (
         "Search",
@@ -50,15 +53,15 @@ PANES: dict[str, tuple[str, str]] = {
     ),
     "probes": (
         "Probes",
-        "Left the probes, right the one under the cursor with its history: for every model and condition the "
-        "number of answers, the mean predictive entropy H_t and word entropy H_w (both in nats, and not the same "
-        "thing), the mean length and a small trend.",
+        "Left the probes, right the one under the cursor with its history: for every model and "
+        "condition the number of answers, the mean predictive entropy H_t and word entropy H_w (both in "
+        "nats, and not the same thing), the mean length and a small trend.",
     ),
     "live": (
         "Live",
-        "One answer, watched as it is written. H_t is the entropy of the model's next-token distribution; H_w is "
-        "the entropy of the words of the text so far. H_w can never exceed ln n, so below 55 words no zone is "
-        "named, and it is always shown with n.",
+        "One answer, watched as it is written. H_t is the entropy of the model's next-token "
+        "distribution; H_w is the entropy of the words of the text so far. H_w can never exceed ln n, "
+        "so below 55 words no zone is named, and it is always shown with n.",
     ),
 }
 
@@ -76,7 +79,7 @@ def pane_help(focused: DOMNode | None, screen: Screen[object]) -> tuple[str, str
 class HelpDialog(Dialog[None]):
     """Help for one pane."""
 
-    BINDINGS = [Binding("f1,question_mark,q", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("f1,question_mark,q", "close", "Close", show=False)]
     DEFAULT_CSS = """
     HelpDialog > Vertical { width: 84; height: 90%; }
     HelpDialog VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
@@ -88,11 +91,13 @@ class HelpDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content(self._title)  # type: ignore[assignment]
+            box.border_title = Content(self._title)
             with VerticalScroll(can_focus=True):
                 yield Static(Content(self._text))
                 for scope in SCOPE_TITLES:
-                    actions = [action for action in ACTIONS if action.scope == scope and action.id in self._live]
+                    actions = [
+                        action for action in ACTIONS if action.scope == scope and action.id in self._live
+                    ]
                     if actions:
                         yield Static(self._keys(scope, actions))
             yield Static(Content("Escape closes · keys can be changed in config/keymap.yaml"), classes="note")
@@ -103,7 +108,9 @@ class HelpDialog(Dialog[None]):
             keys = " ".join(self._live[action.id])
             lines.append(
                 Content.assemble(
-                    (f"{keys:<14}", "$secondary"), (f"{action.help}", ""), (f"  {action.id}", "$foreground 35%")
+                    (f"{keys:<14}", "$secondary"),
+                    (f"{action.help}", ""),
+                    (f"  {action.id}", "$foreground 35%"),
                 )
             )
         return Content("\n").join(lines)

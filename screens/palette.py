@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -28,7 +28,7 @@ class ActionProvider(Provider):
         scope = getattr(self.screen, "ID", "")
         return (action for action in ACTIONS if action.palette and action.scope in ("app", scope))
 
-    def _do(self, action: Action) -> partial[object]:
+    def _do(self, action: Action) -> Callable[[], object]:
         return partial(self.app.run_action, f"app.do('{action.id}')")
 
 

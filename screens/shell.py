@@ -128,7 +128,9 @@ class KeyBar(ActionBar):
             key = self.app.get_key_display(active.binding)
             key_style = "bold $primary" if active.enabled else "$foreground 35%"
             label_style = "$foreground 85%" if active.enabled else "$foreground 35%"
-            yield Content.assemble((key, key_style), (f" {action.label}", label_style)).stylize(_click(action.id))
+            yield Content.assemble((key, key_style), (f" {action.label}", label_style)).stylize(
+                _click(action.id)
+            )
 
 
 def _footer_order(action: object) -> int:
@@ -142,11 +144,19 @@ def _click(action_id: str) -> Style:
 
 
 class LabScreen(Screen[None]):
-    """A screen of the lab. Its panes are drawn on its own tick, which rests while another screen is in front."""
+    """A screen of the lab. It draws on a tick of its own, which rests while another screen is in front."""
 
     ID: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-compact"), (100, "-regular"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (46, "-taller")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-compact"),
+        (100, "-regular"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-short"),
+        (32, "-tall"),
+        (46, "-taller"),
+    ]
     DEFAULT_CSS = """
     LabScreen { layout: vertical; background: $background; }
     LabScreen #body { height: 1fr; }
@@ -243,7 +253,9 @@ def work_content(job: Job | None) -> Content:
         return Content.styled("stopping…", "$warning")
     title = safe_line(job.title)
     if not job.is_battery:
-        return Content.assemble((title, "$foreground 85%"), (f" · {formats.rate(job.tokens_per_second)}", "$foreground 60%"))
+        return Content.assemble(
+            (title, "$foreground 85%"), (f" · {formats.rate(job.tokens_per_second)}", "$foreground 60%")
+        )
     return Content.assemble(
         (f"{title} ", "$foreground 85%"),
         (f"{job.done}/{job.total} ", "bold"),

@@ -1,4 +1,4 @@
-"""The store as the terminal holds it: opened after the first paint, asked off the event loop, named when it fails."""
+"""The store as the terminal holds it: opened after the first paint, asked off the event loop."""
 
 from __future__ import annotations
 

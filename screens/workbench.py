@@ -16,7 +16,7 @@ from typing import Any, Literal
 from lab.decode.types import TokenStat
 from lab.errors import LabError
 from lab.protocol import Ask, Done, Event, Failed, Finished, Loaded, Progress, Ready, Started, Token
-from screens.engine_client import EngineClient, EngineDied
+from screens.engine_client import EngineClient, EngineDiedError
 
 ANSWERS_KEPT = 400
 
@@ -149,11 +149,11 @@ class Workbench:
             await client.start()
             while True:
                 event = await client.events.get()
-                if isinstance(event, EngineDied):
+                if isinstance(event, EngineDiedError):
                     self._die(str(event))
                     return
                 await self._apply(event, client)
-        except EngineDied as error:
+        except EngineDiedError as error:
             self._die(str(error))
         finally:
             await client.close()
@@ -286,9 +286,7 @@ class Workbench:
         """Keep the newest answers and the jobs that still have one."""
         if len(self.answers) > ANSWERS_KEPT:
             self.answers = [
-                answer
-                for answer in self.answers[:-ANSWERS_KEPT]
-                if answer.state in ("waiting", "running")
+                answer for answer in self.answers[:-ANSWERS_KEPT] if answer.state in ("waiting", "running")
             ] + self.answers[-ANSWERS_KEPT:]
             alive = {answer.request_id for answer in self.answers}
             for request_id in [key for key, job in self.jobs.items() if job.over and key not in alive]:

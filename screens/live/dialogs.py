@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,8 +20,6 @@ from screens.formats import nats, probability
 from screens.live.setup import GREATEST_TEMPERATURE
 from screens.live.token_panel import visible
 from screens.widgets.bars import bar_content
-
-_Parse = Callable[[str], float]
 
 
 class _Field:
@@ -53,7 +52,7 @@ FIELDS: Mapping[str, _Field] = {
 class SamplingDialog(Dialog[tuple[Sampling, int]]):
     """The sampling settings as fields, filled from a preset at a click."""
 
-    BINDINGS = [Binding("ctrl+s", "take", "Take", priority=True, show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Take", priority=True, show=False)]
     DEFAULT_CSS = """
     SamplingDialog > Vertical { width: 58; }
     SamplingDialog .row { height: 1; }
@@ -70,10 +69,10 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content("Sampling")  # type: ignore[assignment]
+            box.border_title = Content("Sampling")
             with Horizontal(classes="presets"):
                 for name in self._presets:
-                    yield Button(Content(name), name=name, classes="preset")
+                    yield Button(Content(name), name=name, classes="preset", compact=True)
             for key, field in FIELDS.items():
                 value = self._seed if key == "seed" else getattr(self._sampling, key)
                 with Horizontal(classes="row"):
@@ -82,8 +81,8 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
                     yield Static(Content(field.rule), classes="rule")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
-                yield Button(Content("Use"), id="use", variant="primary")
-                yield Button(Content("Cancel"), id="cancel")
+                yield Button(Content("Use"), id="use", variant="primary", compact=True)
+                yield Button(Content("Cancel"), id="cancel", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#temperature", Input).focus()
@@ -138,10 +137,13 @@ class BranchDialog(Dialog[Alternative]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content(f"Branch at token {self._token.index + 1}")  # type: ignore[assignment]
-            note = f"Instead of “{visible(self._token.text, 20)}” (H_t {nats(self._token.entropy_nats)} nats) go on with"
+            box.border_title = Content(f"Branch at token {self._token.index + 1}")
+            token = f"“{visible(self._token.text, 20)}” (H_t {nats(self._token.entropy_nats)} nats)"
+            note = f"Instead of {token} go on with"
             yield Static(Content(note), classes="note")
-            yield OptionList(*(self._option(n, item) for n, item in enumerate(self._options, start=1)), compact=True)
+            yield OptionList(
+                *(self._option(n, item) for n, item in enumerate(self._options, start=1)), compact=True
+            )
             yield Static(Content("A number or Enter branches · Escape leaves it"), classes="note")
 
     def _option(self, number: int, alternative: Alternative) -> Option:

@@ -19,8 +19,9 @@ from lab.ramp import entropy_level, level_color
 from lab.safetext import safe_line
 from screens import formats
 from screens.actions import bindings
+from screens.live.facts import AnswerFacts, answer_cells
 from screens.live.readings import entropy_reading
-from screens.live.setup import Setup, setup_words
+from screens.live.setup import Setup, setup_parts
 from screens.live.token_panel import TokenPanel
 from screens.shell import LabScreen
 from screens.widgets.chart import LineChart
@@ -29,6 +30,7 @@ from screens.widgets.legend import RampLegend
 from screens.widgets.prompt_box import PromptBox
 from screens.widgets.thermometer import WordThermometer
 from screens.widgets.token_tape import TokenTape
+from screens.widgets.virtual_list import VirtualList
 from screens.workbench import Answer
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from lab.measure.zones import ZoneTable
     from store.records import ProbeRecord
 
+BORDER_ROOM = 4
 GAUGES_EVERY = 4
 WORDS_EVERY = 10
 PLACEHOLDER = "Ask the model something, then press Enter."
@@ -62,20 +65,25 @@ class LiveScreen(LabScreen):
         self._series: list[float] = []
         self._gauges_dirty = True
         self._words_dirty = True
-        self._asked = 0
+        self._session_changes = -1
 
     # -- layout ----------------------------------------------------------------------------------------------
 
     def compose_body(self) -> ComposeResult:
+        with Container(id="session-pane", classes="pane") as pane:
+            pane.border_title = Content("This session")
+            yield VirtualList(answer_cells, id, empty="Answers are listed here.", id="session")
         with Vertical(id="left"):
             with Container(id="prompt-pane", classes="pane") as pane:
                 pane.border_title = "Prompt"
-                yield PromptBox("", id="prompt", placeholder=PLACEHOLDER, compact=True, highlight_cursor_line=False)
+                yield PromptBox(
+                    "", id="prompt", placeholder=PLACEHOLDER, compact=True, highlight_cursor_line=False
+                )
             with Vertical(id="tape-pane", classes="pane"):
                 yield TokenTape(id="tape")
                 yield RampLegend()
             with Container(id="chart-pane", classes="pane") as pane:
-                pane.border_title = Content("H_t along the answer")  # type: ignore[assignment]
+                pane.border_title = Content("H_t along the answer")
                 pane.border_subtitle = "nats"
                 yield LineChart(id="chart", least_top=2.0)
         with Vertical(id="side", classes="pane") as side:
@@ -83,6 +91,7 @@ class LiveScreen(LabScreen):
             yield EntropyGauge()
             yield WordThermometer()
             yield TokenPanel()
+            yield AnswerFacts()
 
     def set_ready(self) -> None:
         self._tape = self.query_one(TokenTape)
@@ -142,7 +151,6 @@ class LiveScreen(LabScreen):
         if not prompt.strip():
             self.lab.tell("Write a prompt first (P).")
             return
-        self._asked += 1
         self._submit(self._ask_for(prompt))
 
     def _ask_for(self, prompt: str) -> Ask:
@@ -185,8 +193,10 @@ class LiveScreen(LabScreen):
         self._take_tokens()
         if self._ticks % GAUGES_EVERY == 0 and self._gauges_dirty:
             self._draw_gauges()
-        if self._ticks % WORDS_EVERY == 0 and self._words_dirty:
-            self._draw_words()
+        if self._ticks % WORDS_EVERY == 0:
+            self._draw_session()
+            if self._words_dirty:
+                self._draw_words()
 
     def _take_tokens(self) -> None:
         answer = self.shown
@@ -204,19 +214,21 @@ class LiveScreen(LabScreen):
 
     def _follow_on(self) -> None:
         """While following, go on to an answer that is being written once the shown one is finished."""
-        answers = self.lab.bench.answers
         if not self.following or (self.shown is not None and self.shown.state == "running"):
             return
-        found = next((answer for answer in reversed(answers) if answer.state == "running" and answer.tokens), None)
-        if found is not None and found is not self.shown:
-            self._show(found)
+        running = [answer for answer in self.lab.bench.answers if answer.state == "running" and answer.tokens]
+        if running:
+            self._show(min(running, key=lambda answer: len(answer.tokens)))
 
     def _draw_gauges(self) -> None:
         self._gauges_dirty = False
         answer = self.shown
         tokens = answer.tokens if answer else []
         model = self.lab.bench.model
-        self.query_one(EntropyGauge).show(entropy_reading(tokens, int(model["vocab_size"]) if model else None))
+        self.query_one(EntropyGauge).show(
+            entropy_reading(tokens, int(model["vocab_size"]) if model else None)
+        )
+        self.query_one(AnswerFacts).show(answer)
         self._draw_token()
         self._draw_titles()
 
@@ -240,6 +252,30 @@ class LiveScreen(LabScreen):
         words = measure(self.shown.text)
         thermometer.show(words, zone_of(words.word_entropy_nats, words.words, self._zones))
 
+    def _draw_session(self) -> None:
+        """The answers of this session, where the screen is wide enough to list them."""
+        if not self.query_one("#session-pane").display or self._session_changes == self.lab.bench.changes:
+            return
+        self._session_changes = self.lab.bench.changes
+        self.session_rows.show_rows(tuple(self.lab.bench.answers), keep_cursor=True)
+        if self.shown in self.lab.bench.answers and not self.session_rows.has_focus:
+            self.session_rows.move_to(self.lab.bench.answers.index(self.shown))
+
+    @property
+    def session_rows(self) -> VirtualList[Answer]:
+        return self.query_one("#session", VirtualList)
+
+    @on(VirtualList.Opened, "#session")
+    def _session_opened(self, event: VirtualList.Opened) -> None:
+        self.following = False
+        self._show(event.row)
+
+    @on(VirtualList.Moved, "#session")
+    def _session_moved(self, event: VirtualList.Moved) -> None:
+        if self.session_rows.has_focus and event.row is not None and event.row is not self.shown:
+            self.following = False
+            self._show(event.row)
+
     def _draw_titles(self) -> None:
         pane = self.query_one("#tape-pane")
         answer = self.shown
@@ -247,27 +283,28 @@ class LiveScreen(LabScreen):
             pane.border_title = "Answer"
             pane.border_subtitle = ""
             return
-        pane.border_title = Content(safe_line(self._title(answer)))  # type: ignore[assignment]
-        pane.border_subtitle = Content(safe_line(self._state(answer)))  # type: ignore[assignment]
+        room = pane.size.width - BORDER_ROOM
+        pane.border_title = Content(safe_line(formats.join_fitting(self._title(answer), room)))
+        pane.border_subtitle = Content(safe_line(formats.join_fitting(self._state(answer), room)))
 
-    def _title(self, answer: Answer) -> str:
+    def _title(self, answer: Answer) -> list[str]:
         answers = self.lab.bench.answers
         place = f"{answers.index(answer) + 1}/{len(answers)}" if answer in answers else "stored"
         what = answer.ask.probe_id or "free prompt"
-        return f"Answer {place} · {answer.ask.kernel_name or 'baseline'} · {what}"
+        return [f"Answer {place}", answer.ask.kernel_name or "baseline", what]
 
-    def _state(self, answer: Answer) -> str:
+    def _state(self, answer: Answer) -> list[str]:
         speed = formats.rate(answer.tokens_per_second)
-        counted = f"{formats.plural(len(answer.tokens), 'token')} · {speed}"
+        counted = formats.plural(len(answer.tokens), "token")
         if answer.state == "waiting":
-            return "waiting for its turn"
+            return ["waiting for its turn"]
         if answer.state == "failed":
-            return f"{counted} · {answer.fault}"
+            return [counted, answer.fault]
         if answer.record is None:
-            return f"{len(answer.tokens)}/{answer.ask.sampling.max_tokens} tokens · {speed}"
+            return [f"{len(answer.tokens)}/{answer.ask.sampling.max_tokens} tokens", speed]
         reason = {"stop": "ended by itself", "length": "cut at the limit", "cancelled": "stopped"}
         how = reason.get(str(answer.record["finish_reason"]), str(answer.record["finish_reason"]))
-        return f"{counted} · {how} · stored {formats.short_id(answer.generation_id or '')}"
+        return [counted, how, f"stored {formats.short_id(answer.generation_id or '')}", speed]
 
     @on(TokenTape.CursorMoved)
     def _cursor_moved(self) -> None:
@@ -278,9 +315,12 @@ class LiveScreen(LabScreen):
 
     def _show_setup(self) -> None:
         pane = self.query_one("#prompt-pane")
-        name = f"Prompt · {self.probe.battery} {self.probe.id}" if self._is_probe() and self.probe else "Prompt"
-        pane.border_title = Content(safe_line(name))  # type: ignore[assignment]
-        pane.border_subtitle = Content(safe_line(setup_words(self.setup)))  # type: ignore[assignment]
+        name = (
+            f"Prompt · {self.probe.battery} {self.probe.id}" if self._is_probe() and self.probe else "Prompt"
+        )
+        pane.border_title = Content(safe_line(name))
+        words = formats.join_fitting(setup_parts(self.setup), pane.size.width - BORDER_ROOM)
+        pane.border_subtitle = Content(safe_line(words))
 
     def _is_probe(self) -> bool:
         return self.probe is not None and self.probe.prompt == self.query_one(PromptBox).text
@@ -288,7 +328,7 @@ class LiveScreen(LabScreen):
     def _change(self, setup: Setup) -> None:
         self.setup = setup
         self.lab.state.kernel = setup.kernel.name if setup.kernel else ""
-        self.lab.state.sampling = {key: value for key, value in dataclasses.asdict(setup.sampling).items()}
+        self.lab.state.sampling = dataclasses.asdict(setup.sampling)
         self._show_setup()
 
     def _restore_setup(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lab.decode.types import Sampling
@@ -18,7 +18,7 @@ GREATEST_TEMPERATURE = 2.0
 class Setup:
     """What Live asks with. `kernel` None is the baseline."""
 
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     kernel: Kernel | None = None
 
@@ -41,18 +41,24 @@ class Setup:
         return (self.kernel.name if self.kernel else None) in names
 
 
-def setup_words(setup: Setup) -> str:
-    """The setup in one line, only what is switched on."""
+def sampling_parts(sampling: Sampling) -> list[str]:
+    """Only what is switched on: "T 0.7", "top-p 0.9"; or "greedy"."""
+    if sampling.temperature <= 0:
+        return ["greedy"]
+    parts = [f"T {sampling.temperature:g}"]
+    if sampling.top_p < 1:
+        parts.append(f"top-p {sampling.top_p:g}")
+    if sampling.top_k:
+        parts.append(f"top-k {sampling.top_k}")
+    if sampling.min_p:
+        parts.append(f"min-p {sampling.min_p:g}")
+    return parts
+
+
+def setup_parts(setup: Setup) -> list[str]:
+    """The setup in words, the most important first."""
     sampling = setup.sampling
-    parts = [f"kernel {setup.kernel.name}" if setup.kernel else "no kernel"]
-    parts.append(f"T {sampling.temperature:g}" if sampling.temperature > 0 else "greedy")
-    if sampling.temperature > 0:
-        if sampling.top_p < 1:
-            parts.append(f"top-p {sampling.top_p:g}")
-        if sampling.top_k:
-            parts.append(f"top-k {sampling.top_k}")
-        if sampling.min_p:
-            parts.append(f"min-p {sampling.min_p:g}")
-        parts.append(f"seed {setup.seed}")
-    parts.append(f"≤{sampling.max_tokens}")
-    return " · ".join(parts)
+    first, *filters = sampling_parts(sampling)
+    seed = [f"seed {setup.seed}"] if sampling.temperature > 0 else []
+    kernel = f"kernel {setup.kernel.name}" if setup.kernel else "no kernel"
+    return [kernel, first, *seed, *filters, f"≤{sampling.max_tokens} tokens"]

@@ -32,7 +32,6 @@ def answer_of(stored: StoredGeneration, kernels: Sequence[Kernel] = ()) -> Answe
         prompt=record.prompt,
         sampling=sampling,
         seed=record.seed,
-        condition_name=condition.name if condition else "",
         kernel_name=condition.kernel_name if condition else None,
         kernel_text=kernel.text if kernel else None,
         probe_battery=record.probe_battery,
@@ -81,7 +80,7 @@ def _tokens(record: GenerationRecord, trace: Trace) -> list[TokenStat]:
 
 
 def _alternatives(record: GenerationRecord, trace: Trace, index: int) -> tuple[Alternative, ...]:
-    """The store keeps ids, not texts, of alternatives: the chosen token's text is known, others show their id."""
+    """Of alternatives the store keeps ids, not texts: all but the chosen one show their id."""
     start = trace.ends[index - 1] if index else 0
     chosen = record.text[start : trace.ends[index]]
     stride = slice(index * trace.k, (index + 1) * trace.k)

@@ -79,7 +79,7 @@ class TokenPanel(Widget):
 def visible(text: str, width: int) -> str:
     """A token's text as one can see it: spaces as "␣" at its ends, an incomplete character in words."""
     if not text:
-        return "(part of a character)"[:width]
+        return "(incomplete)"
     line = safe_line(text)
     stripped = line.strip(" ")
     lead, tail = len(line) - len(line.lstrip(" ")), len(line) - len(line.rstrip(" "))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -31,12 +31,12 @@ GREATEST_SEEDS = 100
 class RunDialog(Dialog[RunPlan]):
     """Under which conditions to run; says how many answers that makes before it is started."""
 
-    BINDINGS = [Binding("ctrl+s", "take", "Run", priority=True, show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Run", priority=True, show=False)]
     DEFAULT_CSS = """
     RunDialog > Vertical { width: 66; }
-    RunDialog SelectionList { height: auto; max-height: 6; border: none; padding: 0; background: $surface; }
-    RunDialog RadioSet { height: auto; max-height: 6; border: none; padding: 0; background: $surface; layout: vertical; }
-    RunDialog .heading { color: $secondary; margin-top: 1; }
+    RunDialog SelectionList { max-height: 6; }
+    RunDialog .heading { color: $foreground 55%; margin-top: 1; }
+    RunDialog #first { margin-top: 0; }
     RunDialog .row { height: 1; }
     RunDialog Label { width: 24; color: $foreground 80%; }
     RunDialog Input { width: 12; }
@@ -54,8 +54,8 @@ class RunDialog(Dialog[RunPlan]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content(f"Run {plural(self._n_probes, 'probe')}")  # type: ignore[assignment]
-            yield Static(Content("Conditions"), classes="heading")
+            box.border_title = Content(f"Run {plural(self._n_probes, 'probe')}")
+            yield Static(Content("Conditions"), classes="heading", id="first")
             yield SelectionList[str](
                 *(
                     Selection(Content(safe_line(name) or "baseline (no kernel)"), name, True)
@@ -73,8 +73,8 @@ class RunDialog(Dialog[RunPlan]):
             yield from self._row("answers at once (batch)", "batch", "8")
             yield Static(Content(""), classes="sum")
             with Horizontal(classes="buttons"):
-                yield Button(Content("Run"), id="run", variant="primary")
-                yield Button(Content("Cancel"), id="cancel")
+                yield Button(Content("Run"), id="run", variant="primary", compact=True)
+                yield Button(Content("Cancel"), id="cancel", compact=True)
 
     def _row(self, label: str, field_id: str, value: str) -> ComposeResult:
         with Horizontal(classes="row"):
@@ -142,13 +142,15 @@ class RunDialog(Dialog[RunPlan]):
 def _preset_words(name: str, sampling: Sampling) -> str:
     if sampling.temperature == 0:
         return f"{name} · greedy, up to {sampling.max_tokens} tokens"
-    return f"{name} · T {sampling.temperature:g}, top-p {sampling.top_p:g}, up to {sampling.max_tokens} tokens"
+    return (
+        f"{name} · T {sampling.temperature:g}, top-p {sampling.top_p:g}, up to {sampling.max_tokens} tokens"
+    )
 
 
 class ProbeForm(Dialog["ProbeRecord"]):
     """A probe as a form. Editing makes a new revision under the same id; the answers to older ones stay."""
 
-    BINDINGS = [Binding("ctrl+s", "take", "Save", priority=True, show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Save", priority=True, show=False)]
     DEFAULT_CSS = """
     ProbeForm > Vertical { width: 90; }
     ProbeForm .row { height: 1; margin-bottom: 1; }
@@ -166,17 +168,21 @@ class ProbeForm(Dialog["ProbeRecord"]):
     def compose(self) -> ComposeResult:
         probe = self._probe
         with Vertical() as box:
-            box.border_title = Content("Edit the probe" if probe else "A new probe")  # type: ignore[assignment]
-            yield from self._row("battery", probe.battery if probe else self._battery, fixed=probe is not None)
+            box.border_title = Content("Edit the probe" if probe else "A new probe")
+            yield from self._row(
+                "battery", probe.battery if probe else self._battery, fixed=probe is not None
+            )
             yield from self._row("id", probe.id if probe else "", fixed=probe is not None)
             yield from self._row("domain", probe.domain if probe else "")
-            yield from self._row("subjects", ", ".join(probe.subjects) if probe else "", "what it is about; commas")
+            yield from self._row(
+                "subjects", ", ".join(probe.subjects) if probe else "", "what it is about; commas"
+            )
             yield TextArea(probe.prompt if probe else "", compact=True, soft_wrap=True, tab_behavior="focus")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
                 yield Static(Content("Ctrl+S saves · Escape leaves it"), classes="note")
-                yield Button(Content("Save"), id="save", variant="primary")
-                yield Button(Content("Cancel"), id="cancel")
+                yield Button(Content("Save"), id="save", variant="primary", compact=True)
+                yield Button(Content("Cancel"), id="cancel", compact=True)
 
     def _row(self, name: str, value: str, hint: str = "", fixed: bool = False) -> ComposeResult:
         with Horizontal(classes="row"):
@@ -187,7 +193,7 @@ class ProbeForm(Dialog["ProbeRecord"]):
         """Save if the probe is good; else say which field is not."""
         from lab.probes import edited, make
 
-        fields: dict[str, object] = {
+        fields: dict[str, Any] = {
             name: self.query_one(f"#field-{name}", Input).value for name in ("battery", "id", "domain")
         }
         subjects = self.query_one("#field-subjects", Input).value

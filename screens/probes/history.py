@@ -28,7 +28,9 @@ def history_table(cells: Sequence[HistoryCell], width: int) -> Content:
     names = max(12, width - NUMBERS_WIDTH - (trend_width + 2 if trend_width else 0))
     model_width = min(max(len(safe_line(cell.model_name)) for cell in cells), names // 2)
     condition_width = names - model_width - 1
-    header = f"{'model':<{model_width}} {'condition':<{condition_width}}{'n':>4}{'H_t':>6}{'H_w':>6}{'words':>6}"
+    header = (
+        f"{'model':<{model_width}} {'condition':<{condition_width}}{'n':>4}{'H_t':>6}{'H_w':>6}{'words':>6}"
+    )
     rows = [Content.styled(header + ("  trend" if trend_width else ""), "$foreground 45%")]
     for cell in cells:
         words = "–" if cell.mean_words is None else f"{cell.mean_words:.0f}"
@@ -67,7 +69,13 @@ def probe_cells(probe: ProbeRow, width: int) -> list[Cell]:
     domain_width = min(22, width - 5 - 31)
     if domain_width < 10:
         domain_width = 0
-    cells = [Cell(probe.id, width - 5 - (domain_width + 1 if domain_width else 0), style="strong" if probe.n_answers else "")]
+    cells = [
+        Cell(
+            probe.id,
+            width - 5 - (domain_width + 1 if domain_width else 0),
+            style="strong" if probe.n_answers else "",
+        )
+    ]
     if domain_width:
         cells += [Cell(" "), Cell(probe.domain, domain_width, style="muted")]
     return [*cells, Cell(count, 5, right=True, style="accent" if probe.n_answers else "muted")]

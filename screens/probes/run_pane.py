@@ -47,8 +47,8 @@ class RunPane(Widget):
     def _line(self, answer: Answer, width: int) -> Content:
         name_width = min(28, width // 3)
         name = clip(safe_line(answer.ask.probe_id or "prompt"), name_width).ljust(name_width)
-        condition = clip(safe_line(answer.ask.kernel_name or "baseline"), 11).ljust(11)
-        room = max(0, width - name_width - 13 - 6)
+        condition = clip(safe_line(answer.ask.kernel_name or "baseline"), 12).ljust(12)
+        room = max(0, width - name_width - 14 - 6)
         return Content.assemble(
             (name, "$foreground 80%"),
             " ",

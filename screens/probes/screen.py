@@ -74,11 +74,11 @@ class ProbesScreen(LabScreen):
                         yield Static(id="prompt-text")
                     yield Static(id="facts")
                 with Container(id="history-pane", classes="pane") as pane:
-                    pane.border_title = Content("History")  # type: ignore[assignment]
-                    pane.border_subtitle = Content("H_t, H_w: mean nats")  # type: ignore[assignment]
+                    pane.border_title = Content("History")
+                    pane.border_subtitle = Content("H_t, H_w: mean nats")
                     yield Static(id="history")
                 with Vertical(id="answers-pane", classes="pane") as pane:
-                    pane.border_title = Content("Answers, newest first")  # type: ignore[assignment]
+                    pane.border_title = Content("Answers, newest first")
                     yield Static(id="answers-header")
                     yield VirtualList(
                         answer_cells, lambda row: row.generation_id, empty="None yet.", id="answers"
@@ -136,15 +136,19 @@ class ProbesScreen(LabScreen):
         source, which = self.source, self.which
         total = await source.count(which)
         self._n_all = sum(battery.n for battery in await source.batteries())
-        self.rows.empty = "No probe matches; Backspace clears the filter." if self._n_all else "No probes yet."
-        self.rows.show(total, lambda offset, limit: source.page(which, offset, limit), keep_cursor=keep_cursor)
+        self.rows.empty = (
+            "No probe matches; Backspace clears the filter." if self._n_all else "No probes yet."
+        )
+        self.rows.show(
+            total, lambda offset, limit: source.page(which, offset, limit), keep_cursor=keep_cursor
+        )
         self._draw_titles()
 
     def _draw_titles(self) -> None:
         state, pane = self.lab.state, self.query_one("#list-pane")
         shown = self.rows.total
         count = f"{shown:,}" if shown == self._n_all else f"{shown:,} of {self._n_all:,}"
-        pane.border_title = Content(f"Probes · {count}")  # type: ignore[assignment]
+        pane.border_title = Content(f"Probes · {count}")
         parts = []
         if state.batteries:
             parts.append(", ".join(state.batteries))
@@ -152,7 +156,7 @@ class ProbesScreen(LabScreen):
             parts.append(", ".join(state.domains))
         if self.rows.selected:
             parts.append(f"{len(self.rows.selected):,} selected")
-        pane.border_subtitle = Content(safe_line(" · ".join(parts)))  # type: ignore[assignment]
+        pane.border_subtitle = Content(safe_line(" · ".join(parts)))
 
     @on(VirtualList.SelectionChanged)
     def _selection_changed(self) -> None:
@@ -165,7 +169,11 @@ class ProbesScreen(LabScreen):
         event.stop()
         self._probe = event.row
         self.app.run_worker(
-            self._show_probe(event.row), name="read a probe", group="probe", exclusive=True, exit_on_error=False
+            self._show_probe(event.row),
+            name="read a probe",
+            group="probe",
+            exclusive=True,
+            exit_on_error=False,
         )
 
     async def _show_probe(self, probe: ProbeRow | None) -> None:
@@ -183,7 +191,7 @@ class ProbesScreen(LabScreen):
     def _draw_probe(self, probe: ProbeRow | None) -> None:
         pane = self.query_one("#probe-pane")
         title = safe_line(probe.id) if probe else "No probe"
-        pane.border_title = Content(title)  # type: ignore[assignment]
+        pane.border_title = Content(title)
         text = Content(safe_text(probe.prompt)) if probe else Content("")
         self.query_one("#prompt-text", Static).update(text)
         self.query_one("#facts", Static).update(probe_facts(probe) if probe else Content(""))
@@ -197,7 +205,7 @@ class ProbesScreen(LabScreen):
         if pane.has_class("-open") != (battery is not None):
             pane.set_class(battery is not None, "-open")
         if battery is not None:
-            pane.border_title = Content(safe_line(battery.title))  # type: ignore[assignment]
+            pane.border_title = Content(safe_line(battery.title))
             self.query_one(RunPane).show(battery)
 
     # -- search and filters ----------------------------------------------------------------------------------
@@ -312,7 +320,7 @@ class ProbesScreen(LabScreen):
         from screens.probes.plan import plan_asks
 
         asks = await asyncio.to_thread(lambda: plan_asks([from_row(row) for row in chosen], plan))
-        await self.lab.bench.ask(asks, "battery", plan.batch_size)
+        await self.lab.bench.ask(asks, f"battery of {plural(len(chosen), 'probe')}", plan.batch_size)
         self.rows.unselect_all()
 
     @on(VirtualList.Opened, "#probe-list")

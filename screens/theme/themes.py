@@ -98,7 +98,8 @@ SHIPPED = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
 
 _COLOR_FIELDS = frozenset(
-    "primary secondary warning error success accent foreground background surface panel boost".split()
+    ("primary", "secondary", "warning", "error", "success", "accent")
+    + ("foreground", "background", "surface", "panel", "boost")
 )
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Theme))
 
@@ -128,7 +129,9 @@ def _theme(fields: Any, name: str) -> Theme:
         try:
             Color.parse(fields[key])
         except (ColorParseError, TypeError, AttributeError):
-            raise ValueError(f"field {key!r}: {fields[key]!r} is no color, expected one such as '#E6B566'") from None
+            raise ValueError(
+                f"field {key!r}: {fields[key]!r} is no color, expected one such as '#E6B566'"
+            ) from None
     if not isinstance(fields.get("dark", True), bool):
         raise ValueError("field 'dark': expected true or false")
     variables = fields.get("variables", {})

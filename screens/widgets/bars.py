@@ -31,7 +31,7 @@ def bar_content(value: float, maximum: float, width: int, style: str) -> Content
 
 
 def trend(series: Sequence[float], width: int) -> str:
-    """The last `width` values as levels between the least and the greatest of them; one value is a middle level."""
+    """The last `width` values as levels between their least and greatest; equal ones are a middle level."""
     shown = series[-width:] if width > 0 else ()
     if not shown:
         return ""

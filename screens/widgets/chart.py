@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -77,7 +78,7 @@ def nice_top(greatest: float) -> float:
 class LineChart(Widget):
     """One series along its index, with a y axis in `unit`, a marked position and an optional band."""
 
-    COMPONENT_CLASSES = {"chart--axis", "chart--line", "chart--band", "chart--marker"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--axis", "chart--line", "chart--band", "chart--marker"}
     DEFAULT_CSS = """
     LineChart {
         height: 6;

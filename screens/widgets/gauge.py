@@ -27,7 +27,7 @@ class EntropyReading:
 
 
 class EntropyGauge(Widget):
-    """Three bars of H_t. The scale follows the observed range; the share of ln V says how far from uniform."""
+    """Three bars of H_t. The scale follows the observed range; the share of ln V: how near to uniform."""
 
     DEFAULT_CSS = """
     EntropyGauge { height: 5; }

@@ -1,7 +1,7 @@
 """How a stream of tokens is laid out in lines: word wrap that never looks back further than the last line.
 
-Pure: texts in, lines of spans out. Appending a token changes the last line and at most adds lines after it, so
-the cost of a token does not grow with the answer.
+Pure: texts in, lines of spans out. Appending a token changes the last line and at most adds lines after it,
+so the cost of a token does not grow with the answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(slots=True)
 class Line:
-    """One line of the tape. `word` is the index of the span where the unfinished word begins, if one is open."""
+    """One line of the tape. `word` is the index of the span where a word begins that may go on, if any."""
 
     spans: list[Span] = field(default_factory=list)
     width: int = 0
@@ -117,7 +117,7 @@ class TapeLayout:
                     self._word(index, piece, width)
 
     def _space(self, index: int, cells: int, source: str) -> None:
-        """Spaces end a word. One may hang over the end; longer runs that do not fit go on in the next line."""
+        """Spaces end a word. One may hang over the end; longer runs go on in the next line."""
         self.lines[-1].word = None
         room = self.width - self.lines[-1].width
         if cells <= room + 1 or source == "\t":
@@ -208,9 +208,11 @@ def _continuation(before: str, text: str) -> int:
     n = 0
     while n < len(text):
         previous = text[n - 1] if n else before[-1]
-        if _extends(text[n]) or (previous == _ZWJ and text[n] not in " \n\t"):
-            n += 1
-        elif not n and _is_regional(text[0]) and _odd_regionals(before):
+        if (
+            _extends(text[n])
+            or (previous == _ZWJ and text[n] not in " \n\t")
+            or (not n and _is_regional(text[0]) and _odd_regionals(before))
+        ):
             n += 1
         else:
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from screens.formats import nats, plural, share
+from screens.formats import join_fitting, nats, plural, share
 from screens.widgets.gauge import heading
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class WordThermometer(Widget):
         reading = self._reading
         if reading is None:
             return Content.styled("–", "$foreground 55%")
-        detail = f"  n {plural(reading.words, 'word')}, {reading.types:,} distinct"
+        parts = [f"n {plural(reading.words, 'word')}", f"{reading.types:,} distinct"]
+        detail = "  " + join_fitting(parts, self.size.width - 7, ", ")
         return Content.assemble((nats(reading.word_entropy_nats), "bold"), (detail, "$foreground 70%"))
 
     def _scale(self) -> Content:

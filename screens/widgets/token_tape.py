@@ -6,6 +6,7 @@ A line-API view: a token costs the redrawing of the line it lands on, however lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -23,21 +24,24 @@ from screens.theme.ramp import token_styles
 from screens.widgets.tape_layout import NEWLINE_GLYPH, Line, TapeLayout
 
 SURPRISE_LEVEL = 5
+READABLE_WIDTH = 110
 
 
 class TokenTape(ScrollView, can_focus=True):
-    """Shows tokens as they come and lets a cursor walk over them. Follows the tail only while it is at the end."""
+    """Tokens as they come, and a cursor to walk over them. Follows the tail only while it is at the end."""
 
     BINDINGS = bindings("tape")
     ALLOW_SELECT = True
-    COMPONENT_CLASSES = {"tape--cursor", "tape--branch", "tape--break"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tape--cursor", "tape--branch", "tape--break"}
     DEFAULT_CSS = """
     TokenTape {
         scrollbar-size-vertical: 1;
         scrollbar-gutter: stable;
         overflow-x: hidden;
         overflow-y: auto;
-        .tape--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
+        .tape--cursor {
+            background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+        }
         .tape--branch { background: $secondary 35%; color: $text; text-style: bold; }
         .tape--break { color: $foreground 25%; }
     }
@@ -125,7 +129,7 @@ class TokenTape(ScrollView, can_focus=True):
         if token is not None:
             y = self._layout_lines.line_of[token]
             self._following = token == self.n_tokens - 1
-            self.scroll_to_region(Region(0, y, self.size.width, 1), animate=False, x_axis=False, force=True)
+            self.scroll_to_region(Region(0, y, 1, 1), animate=False, x_axis=False, force=True)
         self.post_message(self.CursorMoved(self, token))
 
     def action_right(self) -> None:
@@ -197,8 +201,7 @@ class TokenTape(ScrollView, can_focus=True):
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        # The last column is left free: newline glyphs and spaces may hang into it.
-        if self._layout_lines.width != max(2, self.size.width - 1):
+        if self._layout_lines.width != self._text_width:
             self._lay_out()
 
     def notify_style_update(self) -> None:
@@ -222,7 +225,7 @@ class TokenTape(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         y += self.scroll_offset.y
         if y >= len(self._layout_lines.lines):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self._width, self.rich_style)
         strip = self._strips.get(y)
         if strip is None:
             strip = self._strips[y] = self._build(y)
@@ -236,8 +239,10 @@ class TokenTape(ScrollView, can_focus=True):
         ]
         selection = self.text_selection
         if selection is not None and (chosen := selection.get_span(y)) is not None:
-            segments = _highlight(segments, *chosen, self.screen.get_component_rich_style("screen--selection"))
-        return Strip(segments).crop_extend(0, self.size.width, self.rich_style).apply_offsets(0, y)
+            segments = _highlight(
+                segments, *chosen, self.screen.get_component_rich_style("screen--selection")
+            )
+        return Strip(segments).crop_extend(0, self._width, self.rich_style).apply_offsets(0, y)
 
     def _style_of(self, first: int, last: int, text: str) -> Style:
         if not self._styles:
@@ -263,7 +268,7 @@ class TokenTape(ScrollView, can_focus=True):
             self.refresh_lines(y)
 
     def _lay_out(self) -> None:
-        layout = TapeLayout(self.size.width - 1)
+        layout = TapeLayout(self._text_width)
         for text in self._texts:
             layout.append(text)
         self._layout_lines = layout
@@ -271,8 +276,18 @@ class TokenTape(ScrollView, can_focus=True):
         self._update_height()
         self.refresh()
 
+    @property
+    def _width(self) -> int:
+        """The cells of a line: the scrollbar has a column of its own."""
+        return max(1, self.scrollable_content_region.width)
+
+    @property
+    def _text_width(self) -> int:
+        """Room for text: one column is left for spaces and newline glyphs to hang into; no wider than reads well."""
+        return max(2, min(self._width - 1, READABLE_WIDTH))
+
     def _update_height(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._layout_lines.lines))
+        self.virtual_size = Size(self._width, len(self._layout_lines.lines))
 
 
 def _source_between(line: Line, start: int, end: int) -> str:
@@ -293,7 +308,11 @@ def _highlight(segments: list[Segment], start: int, end: int, style: Style) -> l
     for text, base, _ in segments:
         low = min(len(text), max(0, start - x))
         high = len(text) if end == -1 else max(low, min(len(text), end - x))
-        for part, styled in ((text[:low], base), (text[low:high], (base or Style()) + style), (text[high:], base)):
+        for part, styled in (
+            (text[:low], base),
+            (text[low:high], (base or Style()) + style),
+            (text[high:], base),
+        ):
             if part:
                 out.append(Segment(part, styled))
         x += len(text)

@@ -1,14 +1,14 @@
 """A list of any length: only the rows in sight are fetched and drawn.
 
-Rows come in pages from an asynchronous source; a page that is not there yet shows as dots and is drawn when it
-arrives. Opening costs the same for ten rows and for a hundred thousand.
+Rows come in pages from an asynchronous source; a page that is not there yet shows as dots and is drawn when
+it arrives. Opening costs the same for ten rows and for a hundred thousand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -26,13 +26,15 @@ from screens.formats import clip
 PAGE = 200
 PAGES_KEPT = 24
 
+_STYLE_NAMES = ("muted", "accent", "good", "warn", "strong", "cursor", "blurred", "mark")
+
 Row = TypeVar("Row")
 Fetch = Callable[[int, int], Awaitable[Sequence[Row]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A piece of a row: its text, the width it gets (None: its own), its alignment and the name of its style."""
+    """A piece of a row: its text, its width (None: as long as it is), alignment and the name of its style."""
 
     text: str
     width: int | None = None
@@ -47,8 +49,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
     """Rows from `fetch(offset, limit)`, drawn by `draw(row, width)`, told apart by `key(row)`."""
 
     BINDINGS = bindings("list")
-    STYLES = ("muted", "accent", "good", "warn", "strong")
-    COMPONENT_CLASSES = {f"list--{name}" for name in (*STYLES, "cursor", "blurred", "mark")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"list--{name}" for name in _STYLE_NAMES}
     DEFAULT_CSS = """
     VirtualList {
         scrollbar-size-vertical: 1;
@@ -69,13 +70,13 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
     class Moved(Message):
         """The cursor is on another row; `row` is None while its page is on the way, or without rows."""
 
-        def __init__(self, sender: VirtualList[Row], row: Row | None) -> None:
+        def __init__(self, sender: VirtualList[Any], row: Any) -> None:
             super().__init__()
             self.list = sender
             self.row = row
 
         @property
-        def control(self) -> VirtualList[Row]:
+        def control(self) -> VirtualList[Any]:
             return self.list
 
     class Opened(Moved):
@@ -84,12 +85,12 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
     class SelectionChanged(Message):
         """Rows were selected or unselected."""
 
-        def __init__(self, sender: VirtualList[Row]) -> None:
+        def __init__(self, sender: VirtualList[Any]) -> None:
             super().__init__()
             self.list = sender
 
         @property
-        def control(self) -> VirtualList[Row]:
+        def control(self) -> VirtualList[Any]:
             return self.list
 
     def __init__(
@@ -112,20 +113,25 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         self._fetch: Fetch[Row] | None = None
         self._generation = 0
         self._pages: LRUCache[int, Sequence[Row]] = LRUCache(PAGES_KEPT)
+        self._stale: LRUCache[int, Sequence[Row]] = LRUCache(PAGES_KEPT)
         self._wanted: set[int] = set()
         self._palette: dict[str, Style] = {}
 
     # -- data ------------------------------------------------------------------------------------------------
 
     def show(self, total: int, fetch: Fetch[Row], *, keep_cursor: bool = False) -> None:
-        """Show `total` rows of a source; the cursor goes to the first unless it is kept."""
+        """Show `total` rows of a source; the cursor goes to the first unless it is kept.
+
+        With the cursor kept this is the same list read again: old rows stay in sight until the new ones come.
+        """
         self._generation += 1
         self._fetch = fetch
-        self._pages.clear()
+        self._stale = self._pages if keep_cursor else LRUCache(PAGES_KEPT)
+        self._pages = LRUCache(PAGES_KEPT)
         self._wanted.clear()
         self.total = total
         self.cursor = min(self.cursor, max(0, total - 1)) if keep_cursor else 0
-        self.virtual_size = Size(self.size.width, max(1, total))
+        self.virtual_size = Size(self._width, max(1, total))
         if not keep_cursor:
             self.scroll_to(y=0, animate=False)
         self.refresh()
@@ -151,7 +157,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         rows = self._pages.get(page)
         if rows is None:
             self._want(page)
-            return None
+            rows = self._stale.get(page, ())
         return rows[within] if within < len(rows) else None
 
     @property
@@ -189,7 +195,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         self.selected.clear()
         self._selection_changed()
 
-    def action_toggle(self) -> None:
+    def action_select(self) -> None:
         row = self.current
         if not self._selectable or row is None:
             return
@@ -247,7 +253,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
             return
         self.move_to(index)
         if self._selectable and offset.x < 2:
-            self.action_toggle()
+            self.action_select()
         elif event.chain == 2:
             self.action_open()
 
@@ -264,11 +270,11 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         self.refresh_lines(self.cursor)
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, max(1, self.total))
+        self.virtual_size = Size(self._width, max(1, self.total))
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
-        width = self.size.width
+        width = self._width
         base = self.rich_style
         if index >= self.total:
             text = self.empty if not self.total and y == 0 else ""
@@ -280,6 +286,11 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         if index == self.cursor:
             strip = Strip([Segment(strip.text, self._style("cursor" if self.has_focus else "blurred"))])
         return strip
+
+    @property
+    def _width(self) -> int:
+        """The cells of a row: the scrollbar has a column of its own."""
+        return max(1, self.scrollable_content_region.width)
 
     def _mark(self, row: Row | None) -> Segment:
         chosen = row is not None and self._key(row) in self.selected

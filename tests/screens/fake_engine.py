@@ -1,4 +1,4 @@
-"""An engine of the same protocol without a model: `python fake_engine.py [--tokens N] [--pace S] [--die-after N]`.
+"""An engine of the same protocol without a model: `python fake_engine.py [--tokens N] [--pace S] …`.
 
 Its answers are a fixed passage under pseudo-random but reproducible statistics, so that screens can be tested
 without weights. It keeps no journal.
@@ -37,10 +37,11 @@ from lab.protocol import (
 )
 
 PASSAGE = (
-    "A lantern does not argue with the dark. It makes a small, honest room in it, and asks who else is there. "
-    "You might begin with what you can see from where you stand: the nurse who has to choose, the patient who "
-    "cannot wait, the rule that was written for a quieter day.\n\nOn one side there is duty; on the other there "
-    "is mercy. Neither is a mistake. What would each of them say, if you let it finish its sentence? "
+    "A lantern does not argue with the dark. It makes a small, honest room in it, and asks who else "
+    "is there. You might begin with what you can see from where you stand: the nurse who has to "
+    "choose, the patient who cannot wait, the rule that was written for a quieter day.\n\n"
+    "On one side there is duty; on the other there is mercy. Neither is a mistake. What would each "
+    "of them say, if you let it finish its sentence? "
 )
 
 
@@ -50,7 +51,9 @@ def pieces(text: str) -> list[str]:
     for word in text.replace("\n\n", " \n\n ").split(" "):
         if not word:
             continue
-        whole = word if word.startswith("\n") else (" " + word if out and not out[-1].endswith("\n") else word)
+        whole = (
+            word if word.startswith("\n") else (" " + word if out and not out[-1].endswith("\n") else word)
+        )
         half = len(whole) // 2 + 1
         out += [whole] if len(whole) < 7 else [whole[:half], whole[half:]]
     return out
@@ -185,7 +188,9 @@ class FakeEngine:
         self.say(Token(request_id=command.request_id, generation_id=generation_id, token=stat))
         return stat
 
-    def finish(self, command: Generate, generation_id: str, index: int, ask: Ask, told: list[TokenStat]) -> None:
+    def finish(
+        self, command: Generate, generation_id: str, index: int, ask: Ask, told: list[TokenStat]
+    ) -> None:
         record = {
             "id": generation_id,
             "text": "".join(token.text for token in told),
@@ -196,9 +201,7 @@ class FakeEngine:
             "prompt": ask.prompt,
         }
         self.say(
-            Finished(
-                request_id=command.request_id, generation_id=generation_id, ask=index, generation=record
-            )
+            Finished(request_id=command.request_id, generation_id=generation_id, ask=index, generation=record)
         )
 
     def stopped(self, command: Generate) -> bool:
