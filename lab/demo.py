@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.asks import ask_probe
 from lab.kernels import Kernel
 from lab.kernels import load as load_kernel
@@ -23,9 +25,10 @@ def demo_probes() -> list[ProbeRecord]:
     return list(firsts.values())[:DEMO_PROBES]
 
 
-def demo_asks(seed: int = 0) -> list[Ask]:
+def demo_asks(seed: int = 0, max_tokens: int | None = None) -> list[Ask]:
     """Every demo probe at baseline and then under the kernel: pairs side by side, one seed a pair."""
     sampling = load_preset("default")
+    sampling = replace(sampling, max_tokens=max_tokens or sampling.max_tokens)
     conditions: tuple[Kernel | None, ...] = (None, load_kernel(DEMO_KERNEL))
     return [
         ask_probe(probe, kernel, sampling, seed + number)

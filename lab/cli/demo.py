@@ -30,6 +30,9 @@ def command(
     plain: Annotated[bool, typer.Option("--plain", help="Text instead of the lab's screens.")] = False,
     model: ModelOption = "wick",
     seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Cut answers here; for slow models.", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
@@ -41,7 +44,7 @@ def command(
     began = time.monotonic()
     run_id = new_id()
     with workbench(home, model) as bench:
-        _answer_all(bench, demo_asks(seed), run_id, quiet=as_json)
+        _answer_all(bench, demo_asks(seed, max_tokens), run_id, quiet=as_json)
         rows = _rows(bench, run_id)
     if as_json:
         emit({"store": bench.home.database, "run_id": run_id, "answers": rows})

@@ -1,0 +1,46 @@
+"""`lantern demo` without a terminal: twelve probes, plainly and under the kernel, kept and summed up."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from lab.demo import demo_asks, demo_probes
+from store.home import Home
+from store.queries import run_rows
+from store.service import StoreService
+from tests.lab.cli.shell import lantern
+from tests.models import tiny_model
+
+
+def test_the_demo_asks_twelve_probes_of_twelve_domains_in_pairs() -> None:
+    assert len({probe.domain for probe in demo_probes()}) == 12
+    asks = demo_asks()
+    assert len(asks) == 24
+    for plain, under_kernel in zip(asks[::2], asks[1::2], strict=True):
+        assert (plain.probe_id, plain.seed) == (under_kernel.probe_id, under_kernel.seed)
+        assert plain.kernel_text is None
+        assert under_kernel.kernel_name == "lantern.txt"
+
+
+def test_plain_demo_streams_answers_and_ends_with_the_table_and_the_store(tmp_path: Path) -> None:
+    result = lantern("demo", "--model", tiny_model("llama"), "--max-tokens", "64", home=tmp_path)
+    text = result.stdout.decode()
+    for probe in demo_probes():
+        assert text.count(f"── {probe.id}") == 1
+        assert len(re.findall(rf"^\s*{probe.id}\s+(?:baseline|lantern\.txt)\s", text, flags=re.M)) == 2
+    assert str(tmp_path) in text.splitlines()[-1]
+
+
+def test_json_demo_is_one_document_equal_to_the_store(tmp_path: Path) -> None:
+    result = lantern("demo", "--json", "--model", tiny_model("llama"), "--max-tokens", "64", home=tmp_path)
+    document = json.loads(result.stdout)
+    assert len(document["answers"]) == 24
+    service = StoreService(Home.resolve(tmp_path))
+    rows = service.query(run_rows, document["run_id"])
+    service.close()
+    assert [row.generation_id for row in rows] == [row["generation_id"] for row in document["answers"]]
+    for row in document["answers"]:
+        assert row["condition_name"] in {"baseline", "lantern.txt"}
+        assert (row["zone"] is None) == (row["words"] < 55)
