@@ -30,8 +30,7 @@ def corpus(
     """
     from lab.wick.corpus import Corpus
 
-    conversations = (talk for sheaf in Corpus().sheaves(seed) for talk in sheaf.conversations)
-    for conversation in islice(conversations, count):
+    for conversation in islice(Corpus().conversations(seed), count):
         if as_json:
             emit_line({"kind": conversation.kind, "messages": conversation.messages()})
             continue
