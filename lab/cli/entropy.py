@@ -122,8 +122,9 @@ def _read(file: str, form: Form, tools: _Tools) -> TextReading | DataSetReading:
 
 
 def _is_data_set(file: str, data: bytes) -> bool:
-    """By the name's ending; a .json file if it is an array; else by a first line that is a JSON object."""
+    """By the name's ending (a .json file only if it is an array), else by whether the first line is a row."""
     from lab.textfiles import parse_json
+    from lab.thermometer.rows import is_row
 
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
     if file.lower().endswith(".jsonl"):
@@ -133,7 +134,7 @@ def _is_data_set(file: str, data: bytes) -> bool:
     if not start.startswith(b"{"):
         return False
     try:
-        return isinstance(parse_json(start.split(b"\n", 1)[0].decode("utf-8")), dict)
+        return is_row(parse_json(start.split(b"\n", 1)[0].decode("utf-8")))
     except (LabError, UnicodeDecodeError):
         return False
 
@@ -178,17 +179,18 @@ def _show_text(reading: TextReading) -> None:
         ("repeated 4-grams", _percent(figures.repeated_4gram_share)),
         ("glyphs per 100 words", f"{number(reading.glyphs.per_100_words)} {_names(reading.glyphs.domains)}"),
     ]
-    show(table(("figure", "value"), rows, title=reading.source))
+    say(reading.source)
+    show(table(("figure", "value"), rows))
 
 
 def _show_data_set(reading: DataSetReading, every_row: bool) -> None:
+    say(f"{reading.source}: {len(reading.rows)} rows")
     figures = [(_LABELS[name], spread) for name, spread in reading.figures.items()]
     show(
         table(
             ("figure", "mean", "sd", "min", "max", "rows"),
             [(label, *_spread_cells(spread)) for label, spread in figures],
             right=(1, 2, 3, 4, 5),
-            title=f"{reading.source}: {len(reading.rows)} rows",
         )
     )
     shares = ", ".join(f"{name} {share:.0%}" for name, share in reading.zone_shares.items() if share)

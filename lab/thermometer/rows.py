@@ -25,6 +25,11 @@ class Example:
     answer: str
 
 
+def is_row(value: Any) -> bool:
+    """Whether a JSON value is meant as a training row: an object with one of the fields that are read."""
+    return isinstance(value, Mapping) and not {"messages", "prompt", "instruction", "text"}.isdisjoint(value)
+
+
 def example(line: int, row: Any) -> Example:
     """The prompt and answer of a row. Raises LabError naming the field and what was expected.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lab.probes import load, shipped
+from lab.probes import load, shipped, sync_shipped
 from store.home import Home
 from store.service import StoreService
 from tests.hostile import HOSTILE
@@ -17,8 +18,19 @@ from tests.store import facts
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(scope="module")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that holds the shipped probes, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("fresh") / "home"
+    service = StoreService(Home.resolve(path))
+    sync_shipped(service)
+    service.close()
+    return path
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(fresh_home, tmp_path / "home")
     monkeypatch.setattr("lab.cli.main.COMMANDS", {"probes": "lab.cli.probes"})
     monkeypatch.setenv("LANTERN_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
@@ -31,6 +43,13 @@ def listed(capsys: Capture, *filters: str) -> list[str]:
 def add(capsys: Capture, identity: str, prompt: str = "Who waits?", *more: str) -> None:
     ran = call(capsys, "probes", "add", identity, "--domain", "Travel", "--prompt", prompt, *more)
     assert ran.code == 0, ran.err
+
+
+def test_a_new_home_gets_the_shipped_probes(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANTERN_HOME", str(tmp_path / "new"))
+    assert len(listed(capsys)) == len(shipped())
 
 
 def test_list_filters_by_text_battery_and_domain(capsys: Capture) -> None:
