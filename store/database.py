@@ -194,8 +194,8 @@ class Database:
         raise StoreError(f"the store could not answer: {message}") from error
 
     def _move_aside(self, why: str) -> str:
-        place = self._home.quarantine / utc_now().replace(":", "").replace(".", "")
-        place.mkdir(mode=0o700, parents=True)
+        place = self._home.aside / utc_now().replace(":", "").replace(".", "")
+        place.mkdir(mode=0o700)
         for file in (self._home.database, self._home.wal):
             if file.exists():
                 file.replace(place / file.name)

@@ -84,9 +84,9 @@ class Home:
         return self.path / "backups"
 
     @property
-    def quarantine(self) -> Path:
-        """Database files that could not be opened, kept for a look."""
-        return self.path / "quarantine"
+    def aside(self) -> Path:
+        """What was replaced: databases that could not be opened, what was there before a restore."""
+        return self.path / "aside"
 
     @property
     def tmp(self) -> Path:
@@ -104,7 +104,7 @@ class Home:
         return self.path / "cache"
 
     def _directories(self) -> tuple[Path, ...]:
-        return (self.path, self.journals, self.backups, self.tmp, self.config, self.cache)
+        return (self.path, self.journals, self.backups, self.aside, self.tmp, self.config, self.cache)
 
 
 def _chosen(explicit: Path | None) -> Path:

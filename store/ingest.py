@@ -44,11 +44,13 @@ class IngestReport:
 
 
 class Ingester:
-    """Keeps the database of `database` up with the journals of `home`. One thread."""
+    """Keeps a database up with the journals of `home`. One thread."""
 
-    def __init__(self, home: Home, database: Database) -> None:
+    def __init__(self, home: Home, database: Database, *, upto: Mapping[str, int] | None = None) -> None:
+        """`upto` limits how far each journal is read, and which, to repeat an earlier state."""
         self._home = home
         self._database = database
+        self._upto = upto
         self._known: dict[str, int] | None = None
         self._file: tuple[int, int] | None = None
 
@@ -64,7 +66,7 @@ class Ingester:
     def _pass(self) -> IngestReport:
         new_records = errors = 0
         if self._known is None or self._file != self._database.file_identity():
-            self._known = self._database.read(_offsets)
+            self._known = self._database.read(offsets)
             self._file = self._database.file_identity()
         for batch in _batches(self._unread()):
             landed = self._commit(batch)
@@ -75,8 +77,11 @@ class Ingester:
     def _unread(self) -> Iterator[Examined]:
         for name, size in journal_sizes(self._home).items():
             start = self._offset(name)
-            if size > start:
+            end = size if self._upto is None else self._upto.get(name, 0)
+            if end > start:
                 for line in read(self._home.journals / name, start):
+                    if self._upto is not None and line.end > end:
+                        break
                     yield examine(name, line)
 
     def _offset(self, name: str) -> int:
@@ -97,12 +102,12 @@ class Ingester:
 
     def _write(self, batch: Sequence[Examined]) -> IngestReport:
         try:
-            report, offsets = self._database.write(lambda con: _land_batch(con, batch))
+            report, reached = self._database.write(lambda con: _land_batch(con, batch))
         except LostInstanceError:
             # The commit may have happened all the same: the offsets in the file decide what is left to do.
-            report, offsets = self._database.write(lambda con: _land_batch(con, batch))
+            report, reached = self._database.write(lambda con: _land_batch(con, batch))
         assert self._known is not None
-        self._known.update(offsets)
+        self._known.update(reached)
         return report
 
 
@@ -125,15 +130,16 @@ def _batches(examined: Iterator[Examined]) -> Iterator[list[Examined]]:
         yield batch
 
 
-def _offsets(con: DuckDBPyConnection) -> dict[str, int]:
+def offsets(con: DuckDBPyConnection) -> dict[str, int]:
+    """How far the attached database has read each journal, in bytes."""
     return {name: int(off) for name, off in con.execute("SELECT name, off FROM journal").fetchall()}
 
 
 def _land_batch(con: DuckDBPyConnection, batch: Sequence[Examined]) -> tuple[IngestReport, Mapping[str, int]]:
     """Inside a transaction: everything of the batch that is still ahead of the offsets in the file."""
-    offsets = _offsets(con)
-    _refuse_gaps(batch, offsets)
-    ahead = [item for item in batch if item.line.offset >= offsets.get(item.journal, 0)]
+    reached = offsets(con)
+    _refuse_gaps(batch, reached)
+    ahead = [item for item in batch if item.line.offset >= reached.get(item.journal, 0)]
     rejects = [item for item in ahead if isinstance(item, Reject)]
     headers = [item for item in ahead if isinstance(item, Fact) and item.kind == HEADER_KIND]
     facts = [item for item in ahead if isinstance(item, Fact) and item.kind != HEADER_KIND]
@@ -142,13 +148,13 @@ def _land_batch(con: DuckDBPyConnection, batch: Sequence[Examined]) -> tuple[Ing
         land(con, kind, group)
     remember_earliest(con, repeated)
     _record_errors(con, [*rejects, *conflicts])
-    _advance(con, ahead, headers, offsets)
-    return IngestReport(len(fresh), len(rejects) + len(conflicts)), offsets | _ends(ahead)
+    _advance(con, ahead, headers, reached)
+    return IngestReport(len(fresh), len(rejects) + len(conflicts)), reached | _ends(ahead)
 
 
-def _refuse_gaps(batch: Sequence[Examined], offsets: Mapping[str, int]) -> None:
+def _refuse_gaps(batch: Sequence[Examined], reached: Mapping[str, int]) -> None:
     first = {item.journal: item.line.offset for item in reversed(batch)}
-    if any(offset > offsets.get(name, 0) for name, offset in first.items()):
+    if any(offset > reached.get(name, 0) for name, offset in first.items()):
         raise _StaleOffsetsError
 
 
@@ -197,12 +203,12 @@ def _advance(
     con: DuckDBPyConnection,
     ahead: Sequence[Examined],
     headers: Sequence[Fact],
-    offsets: Mapping[str, int],
+    reached: Mapping[str, int],
 ) -> None:
     """Write down how far each journal is read, and which process wrote it."""
     counts = Counter(item.journal for item in ahead)
     for name, end in _ends(ahead).items():
-        if name not in offsets:
+        if name not in reached:
             con.execute("INSERT INTO journal (name, off, lines) VALUES (?, 0, 0)", [name])
         con.execute("UPDATE journal SET off = ?, lines = lines + ? WHERE name = ?", [end, counts[name], name])
     for header in headers:

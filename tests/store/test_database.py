@@ -141,7 +141,7 @@ def test_an_undamaged_file_is_never_put_aside(home: Home) -> None:
     database.write(lambda con: con.execute("INSERT INTO meta VALUES ('a', 'b')").fetchall())
     assert "already replaced" in database.quarantine()
     assert rows(database, "SELECT value FROM meta WHERE key = 'a'") == [("b",)]
-    assert not home.quarantine.exists()
+    assert list(home.aside.iterdir()) == []
 
 
 def test_a_damaged_file_is_put_aside_with_its_log(home: Home) -> None:
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_put_aside_with_its_log(home: Home) -> None:
     home.wal.write_bytes(b"a log")
     broken = home.database.read_bytes()
     notice = database.quarantine()
-    (place,) = home.quarantine.iterdir()
+    (place,) = home.aside.iterdir()
     assert str(place) in notice
     assert (place / "lab.duckdb").read_bytes() == broken
     assert (place / "lab.duckdb.wal").read_bytes() == b"a log"
@@ -188,7 +188,7 @@ def test_another_program_that_has_the_file_open_is_named(home: Home) -> None:
     ):
         rows(database, "SELECT 1")
     assert rows(database, "SELECT 1") == [(1,)]
-    assert not home.quarantine.exists()
+    assert list(home.aside.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [duckdb.FatalException, duckdb.InternalException])
