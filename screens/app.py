@@ -46,6 +46,8 @@ class LanternApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = True
     CSS_PATH = "lab.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-compact"), (100, "-regular"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (46, "-taller")]  # noqa: RUF012
 
     def __init__(
         self,
@@ -89,12 +91,11 @@ class LanternApp(App[None]):
         self.bench.on_finished.append(lambda _: self.store.ingest_soon())
         self.bench.on_job_over.append(self._job_over)
         self.bench.on_fault.append(self._engine_fault)
+        self.store.on_notice.append(lambda notice: self.tell(notice, severity="warning"))
         self.start_engine()
         self.spawn(self.store.run(), "store")
         self.set_interval(MEMORY_EVERY_S, self._measure_memory)
         self._read_settings()
-        if self.home.notice:
-            self.tell(self.home.notice, severity="warning")
         if not self.is_headless:
             for sign in (signal.SIGTERM, signal.SIGHUP):
                 with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):

@@ -1,4 +1,4 @@
-"""The frame around every screen: tabs above, status and keys below, and the clock on which panes are drawn."""
+"""The frame around every screen: tabs above, status and keys below, and the clock for drawing panes."""
 
 from __future__ import annotations
 
@@ -147,16 +147,6 @@ class LabScreen(Screen[None]):
     """A screen of the lab. It draws on a tick of its own, which rests while another screen is in front."""
 
     ID: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-compact"),
-        (100, "-regular"),
-        (160, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-short"),
-        (32, "-tall"),
-        (46, "-taller"),
-    ]
     DEFAULT_CSS = """
     LabScreen { layout: vertical; background: $background; }
     LabScreen #body { height: 1fr; }

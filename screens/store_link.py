@@ -27,6 +27,7 @@ class StoreLink:
         self.state: StoreState = "closed"
         self.fault = ""
         self.changes = 0
+        self.on_notice: list[Callable[[str], None]] = []
         self.open = asyncio.Event()
         self._home = home
         self._open_service = open_service or _open_service
@@ -44,11 +45,13 @@ class StoreLink:
             self.state, self.fault = "failed", str(error)
             raise
         self._ready()
+        self._tell_notices()
         while True:
             await self._wake.wait()
             self._wake.clear()
             if await self._service.aingest():
                 self.changes += 1
+            self._tell_notices()
             await asyncio.sleep(INGEST_EVERY_S)
 
     async def query(self, function: Callable[..., Result], *arguments: object) -> Result:
@@ -73,6 +76,11 @@ class StoreLink:
         if service is not None:
             with contextlib.suppress(TimeoutError, Exception):
                 await asyncio.wait_for(asyncio.to_thread(service.close), CLOSE_WITHIN_S)
+
+    def _tell_notices(self) -> None:
+        for notice in self._service.take_notices():
+            for listener in self.on_notice:
+                listener(notice)
 
     def _ready(self) -> None:
         self.state = "ready"

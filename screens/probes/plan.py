@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """Conditions for a run: `kernels` may hold None for the baseline; `n_seeds` answers a probe and condition."""
+    """The conditions of a run: in `kernels` None is the baseline; `n_seeds` answers to each of them."""
 
     kernels: tuple[Kernel | None, ...]
     sampling: Sampling

@@ -382,7 +382,7 @@ class ProbesScreen(LabScreen):
             if path:
                 self.lab.spawn(self._import(Path(path).expanduser()), "import probes")
 
-        note = "A YAML, JSON or JSONL file of probes. Rows that cannot be used are listed; the good ones come in."
+        note = "A YAML, JSON or JSONL file. Rows that cannot be used are listed; the good ones come in."
         self.app.push_screen(LineDialog("Import probes", note, placeholder="/path/to/probes.yaml"), load)
 
     async def _import(self, path: Path) -> None:

@@ -97,10 +97,9 @@ CONTRAST = Theme(
 SHIPPED = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
 
-_COLOR_FIELDS = frozenset(
-    ("primary", "secondary", "warning", "error", "success", "accent")
-    + ("foreground", "background", "surface", "panel", "boost")
-)
+_BRAND = ("primary", "secondary", "accent", "success", "warning", "error")
+_GROUND = ("foreground", "background", "surface", "panel", "boost")
+_COLOR_FIELDS = frozenset((*_BRAND, *_GROUND))
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Theme))
 
 

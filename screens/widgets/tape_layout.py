@@ -108,8 +108,8 @@ class TapeLayout:
         elif atom[0] == " ":
             self._space(index, len(atom), source=atom)
         else:
-            for piece, width in _unbreakable(atom):
-                if width == 2 and _is_wide(piece):
+            for piece, width, stands_alone in _unbreakable(atom):
+                if stands_alone:
                     self.lines[-1].word = None
                     self._word(index, piece, width)
                     self.lines[-1].word = None
@@ -241,23 +241,22 @@ def _odd_regionals(before: str) -> bool:
     return n % 2 == 1
 
 
-def _unbreakable(atom: str) -> Iterator[tuple[str, int]]:
-    """A run without spaces, cut where a line may break: around wide characters, which need no spaces."""
+def _unbreakable(atom: str) -> Iterator[tuple[str, int, bool]]:
+    """A run without spaces, cut where a line may break: around wide characters, each of which stands alone.
+
+    Yields text, width in cells, and whether it is such a character.
+    """
     if atom.isascii():
-        yield atom, len(atom)
+        yield atom, len(atom), False
         return
     start, width = 0, 0
     for grapheme_start, grapheme_end, cells in split_graphemes(atom)[0]:
         if cells == 2:
             if grapheme_start > start:
-                yield atom[start:grapheme_start], width
-            yield atom[grapheme_start:grapheme_end], cells
+                yield atom[start:grapheme_start], width, False
+            yield atom[grapheme_start:grapheme_end], cells, True
             start, width = grapheme_end, 0
         else:
             width += cells
     if start < len(atom):
-        yield atom[start:], width
-
-
-def _is_wide(piece: str) -> bool:
-    return not piece.isascii()
+        yield atom[start:], width, False

@@ -68,6 +68,7 @@ class TokenTape(ScrollView, can_focus=True):
         self._levels: list[int] = []
         self._layout_lines = TapeLayout(80)
         self._styles: tuple[Style, ...] = ()
+        self._blank_styles: tuple[Style, ...] = ()
         self._special: dict[str, Style] = {}
         self._strips: dict[int, Strip] = {}
         self._following = True
@@ -112,7 +113,7 @@ class TokenTape(ScrollView, can_focus=True):
         if len(self._layout_lines.lines) != height:
             self._update_height()
         if self._following:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
 
     # -- cursor ----------------------------------------------------------------------------------------------
 
@@ -156,7 +157,7 @@ class TokenTape(ScrollView, can_focus=True):
     def action_last(self) -> None:
         self.move_to(self.n_tokens - 1)
         self._following = True
-        self.scroll_end(animate=False, x_axis=False)
+        self.scroll_end(animate=False, force=True, x_axis=False)
 
     def action_surprise(self) -> None:
         """On to the next token of high entropy, from the start again after the last one."""
@@ -169,7 +170,7 @@ class TokenTape(ScrollView, can_focus=True):
     def action_clear(self) -> None:
         self.move_to(None)
         self._following = True
-        self.scroll_end(animate=False, x_axis=False)
+        self.scroll_end(animate=False, force=True, x_axis=False)
 
     def _move_lines(self, lines: int) -> None:
         if not self.n_tokens:
@@ -233,10 +234,10 @@ class TokenTape(ScrollView, can_focus=True):
 
     def _build(self, y: int) -> Strip:
         self.strips_built += 1
-        segments = [
+        segments = _merged(
             Segment(span.text, self._style_of(span.first, span.last, span.text))
             for span in self._layout_lines.lines[y].spans
-        ]
+        )
         selection = self.text_selection
         if selection is not None and (chosen := selection.get_span(y)) is not None:
             segments = _highlight(
@@ -248,6 +249,7 @@ class TokenTape(ScrollView, can_focus=True):
         if not self._styles:
             background = self.background_colors[1]
             self._styles = token_styles(background, dark=self.app.current_theme.dark)
+            self._blank_styles = tuple(Style(bgcolor=style.bgcolor) for style in self._styles)
             self._special = {
                 name: self.get_component_rich_style(f"tape--{name}") for name in ("cursor", "branch", "break")
             }
@@ -255,7 +257,9 @@ class TokenTape(ScrollView, can_focus=True):
             return self._special["cursor"]
         if self.branch_token is not None and first <= self.branch_token <= last:
             return self._special["branch"]
-        return self._special["break"] if text == NEWLINE_GLYPH else self._styles[self._levels[last]]
+        if text == NEWLINE_GLYPH:
+            return self._special["break"]
+        return (self._blank_styles if text.isspace() else self._styles)[self._levels[last]]
 
     def _redraw(self, first_line: int) -> None:
         for y in range(first_line, len(self._layout_lines.lines)):
@@ -283,7 +287,7 @@ class TokenTape(ScrollView, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        """Room for text: one column is left for spaces and newline glyphs to hang into; no wider than reads well."""
+        """Room for text: a column is left for what may hang over; no wider than reads well."""
         return max(2, min(self._width - 1, READABLE_WIDTH))
 
     def _update_height(self) -> None:
@@ -300,6 +304,17 @@ def _source_between(line: Line, start: int, end: int) -> str:
             out.append(span.source[low:high] if span.text == span.source else span.source)
         x += length
     return "".join(out)
+
+
+def _merged(segments: Iterable[Segment]) -> list[Segment]:
+    """Neighbors of one style as one segment: fewer bytes for the terminal."""
+    out: list[Segment] = []
+    for segment in segments:
+        if out and out[-1].style == segment.style:
+            out[-1] = Segment(out[-1].text + segment.text, segment.style)
+        else:
+            out.append(segment)
+    return out
 
 
 def _highlight(segments: list[Segment], start: int, end: int, style: Style) -> list[Segment]:

@@ -1,0 +1,147 @@
+"""The lab in a real terminal, by key and by sight."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.probes.model import probe_sha256
+from store.home import Home
+from store.ids import utc_now
+from store.journal import Journal, read
+from store.queries import counts, generation, recent_generations
+from store.records import ProbeRecord
+from store.service import StoreService
+from tests.hostile import HOSTILE
+from tests.models import tiny_model
+from tests.screens.tmux import HAS_TMUX, Terminal
+
+pytestmark = pytest.mark.skipif(not HAS_TMUX, reason="tmux is not installed")
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def open_one(*arguments: str, **size: int) -> Terminal:
+        terminal = Terminal("--model", tiny_model("llama"), *arguments, home=tmp_path, **size)
+        opened.append(terminal)
+        return terminal
+
+    yield open_one
+    for terminal in opened:
+        terminal.close()
+
+
+def stored(home: Path) -> StoreService:
+    service = StoreService(Home.resolve(home))
+    service.ingest()
+    return service
+
+
+def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal()
+    terminal.wait("P01_IDENTITY")
+    terminal.keys("2")
+    terminal.wait("Ask the model something")
+    terminal.keys("p")
+    terminal.type("What does the river remember?")
+    terminal.keys("Enter")
+    terminal.wait("stored")
+    terminal.keys("Escape")
+    terminal.keys("q")
+    terminal.wait("EXIT=0")
+    service = stored(tmp_path)
+    (row,) = service.query(recent_generations, 10)
+    kept = service.query(generation, row.generation_id)
+    service.close()
+    assert kept is not None
+    assert kept.generation.prompt == "What does the river remember?"
+
+
+def hostile_probe(probe_id: str, domain: str, prompt: str) -> ProbeRecord:
+    probe = ProbeRecord(
+        battery="hostile", id=probe_id, domain=domain, prompt=prompt, sha256="", origin="user", at=utc_now()
+    )
+    return replace(probe, sha256=probe_sha256(probe))
+
+
+def test_hostile_probes_reach_the_screen_but_not_the_terminal(open_terminal: Open, tmp_path: Path) -> None:
+    with Journal.open(Home.resolve(tmp_path), "test") as journal:
+        for number, (name, text) in enumerate(HOSTILE.items()):
+            journal.append(hostile_probe(f"H{number:02}", name, text or " "))
+    terminal = open_terminal()
+    terminal.wait("P01_IDENTITY")
+    terminal.keys("/")
+    terminal.type("H0")
+    terminal.keys("Enter")
+    for _ in HOSTILE:
+        terminal.keys("j")
+        screen = terminal.screen(styles=True)
+        assert "\x1b]52" not in screen
+        assert "owned" not in terminal.screen() or "␛" in terminal.screen()
+    terminal.keys("q")
+    terminal.wait("EXIT=0")
+
+
+def kill_rounds(home: Path, open_terminal: Open, rounds: int, seed: int) -> None:
+    """Kill the lab at random moments of a running demo; its engine leaves and nothing finished is lost."""
+    chance = random.Random(seed)
+    for _ in range(rounds):
+        terminal = open_terminal("demo")
+        terminal.wait("Probes")
+        pid = terminal.lab_pid()
+        time.sleep(chance.uniform(0.5, 5.0))
+        os.kill(pid, signal.SIGKILL)
+        terminal.wait("EXIT=137")
+        terminal.close()
+    wait_until_no_engine_writes(home)
+    service = stored(home)
+    kinds = [line.raw.split(b'"kind":"')[1].split(b'"')[0] for line in journal_lines(home)]
+    assert kinds.count(b"generation") > 0, "no round lived long enough to finish an answer"
+    rows = service.query(counts)
+    service.close()
+    assert rows["generation"] == kinds.count(b"generation")
+
+
+def journal_lines(home: Path) -> list[object]:
+    return [line for path in sorted(Home.resolve(home).journals.glob("*.jsonl")) for line in read(path, 0)]
+
+
+def wait_until_no_engine_writes(home: Path) -> None:
+    deadline = time.monotonic() + 30
+    while engines(home):
+        assert time.monotonic() < deadline, "an engine outlived its terminal"
+        time.sleep(0.1)
+
+
+def engines(home: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = process.read_bytes()
+        except OSError:
+            continue
+        if b"lab.engine" in command and str(home).encode() in command:
+            found.append(process.parent.name)
+    return found
+
+
+def test_a_killed_terminal_takes_its_engine_along_and_loses_nothing(
+    open_terminal: Open, tmp_path: Path
+) -> None:
+    kill_rounds(tmp_path, open_terminal, rounds=1, seed=3)
+
+
+@pytest.mark.slow
+def test_many_killed_terminals_lose_nothing(open_terminal: Open, tmp_path: Path) -> None:
+    kill_rounds(tmp_path, open_terminal, rounds=30, seed=4)
