@@ -95,7 +95,7 @@ def _bounded_lines(file: IO[bytes], max_bytes: int) -> Iterator[tuple[int, bytes
 
 def _json_line(line: bytes, number: int) -> Any:
     try:
-        return parse_json(line.decode("utf-8"))
+        return parse_json(line.decode("utf-8").strip())
     except UnicodeDecodeError:
         return BadRow(number, "not UTF-8")
     except LabError as error:

@@ -59,7 +59,7 @@ def test_json_lines_keep_line_numbers_and_stand_bad_lines_in() -> None:
     rows = list(json_lines(file, 100))
     assert [line for line, _ in rows] == [1, 3, 4, 5, 6]
     assert [value for _, value in rows if not isinstance(value, BadRow)] == [{"a": 1}, "text", [1]]
-    assert rows[1][1] == BadRow(3, "not JSON: Expecting value at line 2, column 1")
+    assert rows[1][1] == BadRow(3, "not JSON: Expecting value at column 6")
     assert rows[3][1] == BadRow(5, "not UTF-8")
 
 

@@ -211,6 +211,9 @@ def test_ten_megabyte_lines_are_refused_and_cost_only_themselves(tmp_path: Path)
     file = load(written(tmp_path, "p.json", f"[{huge},\n{json.dumps(row())}]"))
     assert [probe.id for probe in file.probes] == ["A1"]
     assert reasons(file) == ["line 1: prompt: 10,000,000 characters; at most 100,000"]
+    file = load(written(tmp_path, "p.yaml", f"probes:\n  - {huge}\n  - {json.dumps(row())}\n"))
+    assert [probe.id for probe in file.probes] == ["A1"]
+    assert reasons(file) == ["line 2: prompt: 10,000,000 characters; at most 100,000"]
 
 
 def test_a_bom_and_lone_surrogates_are_mended(tmp_path: Path) -> None:
