@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": "lab.cli.generate",
     "entropy": "lab.cli.entropy",
     "probes": "lab.cli.probes",
+    "store": "lab.cli.store",
     "doctor": "lab.cli.doctor",
     "wick": "lab.cli.wick",
 }
@@ -77,10 +78,13 @@ def _app(open_lab: OpenLab) -> Callable[..., int | None]:
         home: Annotated[
             Path | None, typer.Option("--home", help="The lab's home directory.", show_default=False)
         ] = None,
-        model: Annotated[str, typer.Option("--model", help="A model folder, a hub id, or wick.")] = "wick",
+        model: Annotated[
+            str, typer.Option("--model", help="A model folder, a hub id, or wick.", envvar="LANTERN_MODEL")
+        ] = "wick",
     ) -> None:
         if home is not None:
             os.environ["LANTERN_HOME"] = str(home)
+        os.environ["LANTERN_MODEL"] = model
         context.obj = open_lab
         if context.invoked_subcommand is None:
             raise typer.Exit(open_lab(home=home, model=model))

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from store.records import ProbeRecord
     from store.service import StoreService
 
-ModelOption = Annotated[str, typer.Option("--model", help="A model folder, a hub id, or wick.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A model folder, a hub id, or wick.", envvar="LANTERN_MODEL")
+]
 
 
 @dataclass(frozen=True)
