@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +24,13 @@ class Ran:
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
     """Run `lantern ARGUMENTS` in this process."""
     capsys.readouterr()
-    code = main.run(arguments, open_lab=lambda **_: 0)
+    code = main.run(arguments, open_lab=_no_screens)
     captured = capsys.readouterr()
     return Ran(code, captured.out, captured.err)
+
+
+def _no_screens(home: Path | None = None, model: str = "wick", demo: bool = False) -> int:
+    return 0
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
