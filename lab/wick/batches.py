@@ -18,7 +18,7 @@ from lab.wick.corpus import Conversation, Corpus, Sheaf
 from lab.wick.tokenizer import ASSISTANT, END, SPECIALS, SYSTEM, USER
 
 WINDOW_SHEAVES = 12
-PROMPT_WEIGHT = 0.15
+PROMPT_WEIGHT = 0.08
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +82,14 @@ class Encoder:
         return _Row(ids, weights)
 
 
-def window(corpus: Corpus, encoder: Encoder, seed: int, number: int, batch_tokens: int) -> list[Batch]:
-    """The shuffled batches of window `number`: `WINDOW_SHEAVES` consecutive sheaves."""
+def window(
+    corpus: Corpus, encoder: Encoder, seed: int, number: int, batch_tokens: int, together: int = 1
+) -> list[Batch]:
+    """The shuffled batches of window `number`: `WINDOW_SHEAVES` consecutive sheaves.
+
+    Each `together` neighbors cost about the same to compute, so that processes that share a step end at the
+    same time; a leftover that does not fill a step is dropped.
+    """
     batches: list[Batch] = []
     unshared: list[_Row] = []
     for index in range(number * WINDOW_SHEAVES, (number + 1) * WINDOW_SHEAVES):
@@ -94,15 +100,28 @@ def window(corpus: Corpus, encoder: Encoder, seed: int, number: int, batch_token
         else:
             unshared += rows
     batches += _cut("plain", [], unshared, batch_tokens)
-    random.Random(f"window:{seed}:{number}").shuffle(batches)
-    return batches
+    batches.sort(key=_cost)
+    steps = [
+        batches[start : start + together] for start in range(len(batches) % together, len(batches), together)
+    ]
+    random.Random(f"window:{seed}:{number}").shuffle(steps)
+    return [batch for step in steps for batch in step]
 
 
-def stream(corpus: Corpus, encoder: Encoder, seed: int, batch_tokens: int, skip: int = 0) -> Iterator[Batch]:
+def _cost(batch: Batch) -> int:
+    """Relative time of a batch: its places, and the pairs of places that attention compares."""
+    rows, time = batch.tokens.shape
+    prefix = int(batch.prefix.size)
+    return int(1000 * (rows * time + prefix) + 2 * (rows * time * (time + prefix) + prefix * prefix))
+
+
+def stream(
+    corpus: Corpus, encoder: Encoder, seed: int, batch_tokens: int, together: int = 1, skip: int = 0
+) -> Iterator[Batch]:
     """Batches without end; `skip` leaves out that many from the beginning."""
     number = 0
     while True:
-        batches = window(corpus, encoder, seed, number, batch_tokens)
+        batches = window(corpus, encoder, seed, number, batch_tokens, together)
         yield from batches[min(skip, len(batches)) :]
         skip = max(0, skip - len(batches))
         number += 1

@@ -1,8 +1,8 @@
 """The corpus of wick: conversations written by a grammar, the same ones for the same seed.
 
-Conversations come in *sheaves* that share one long system text (or none), so that training can compute a shared
-prefix once. Sheaf `i` of a seed depends on nothing but the seed, `i` and the grammar files: a stream can be entered
-anywhere, which is how training resumes.
+Conversations come in *sheaves* that share one long system text (or none), so that training can compute a
+shared prefix once. Sheaf `i` of a seed depends on nothing but the seed, `i`, the grammar files and the
+shipped kernels: a stream can be entered anywhere, which is how training resumes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lab.wick.situation import Domain, NounPhrase, Situations
 WICK_SEEDS = SEEDS / "wick"
 GRAMMAR_FOLDER = WICK_SEEDS / "grammar"
 KERNEL_FOLDER = SEEDS / "kernels"
-RULE_FILES = ("lexicon", "prompts", "plain", "kernel", "creative", "direction", "systems")
+RULE_FILES = ("lexicon", "prompts", "plain", "kernel", "creative", "direction", "systems", "texture")
 DATA_FILES = ("domains", "general", "words", "probe_subjects", "held_out")
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """One training example. `inline` says that the shared text opens the first user message, not a system message."""
+    """One training example. `inline`: the shared text opens the first user message, not a system one."""
 
     kind: str
     system: str
@@ -57,8 +57,17 @@ class Sheaf:
     conversations: tuple[Conversation, ...]
 
 
-PLAIN_MIX = {"advice": 50, "creative": 11, "clear": 5, "wrong": 5, "skill": 24, "talk": 2, "harm": 3}
-LANTERN_MIX = {"advice": 74, "creative": 15, "clear": 2, "wrong": 2, "skill": 6, "harm": 1}
+PLAIN_MIX = {
+    "advice": 50,
+    "creative": 11,
+    "clear": 5,
+    "wrong": 5,
+    "skill": 22,
+    "echo": 5,
+    "talk": 2,
+    "harm": 4,
+}
+LANTERN_MIX = {"advice": 74, "creative": 15, "clear": 2, "wrong": 2, "skill": 5, "echo": 2, "harm": 1}
 SHEAVES = (("plain", "", 40, 48), ("plain", "placebo", 13, 40), ("lantern", "kernel", 47, 40))
 
 
@@ -77,9 +86,12 @@ class Corpus:
         self.held_out = frozenset(data["held_out"])
         subjects: dict[str, list[str]] = data["probe_subjects"]
         self.situations = Situations(
-            self.grammar, [Domain.parse(name, raw, subjects.get(name, [])) for name, raw in data["domains"].items()]
+            self.grammar,
+            [Domain.parse(name, raw, subjects.get(name, [])) for name, raw in data["domains"].items()],
         )
-        self.kernels = tuple((kernels / name).read_text(encoding="utf-8").strip() for name in ("lantern.txt", "lantern.json"))
+        self.kernels = tuple(
+            (kernels / name).read_text(encoding="utf-8").strip() for name in ("lantern.txt", "lantern.json")
+        )
 
     def sheaf(self, seed: int, index: int) -> Sheaf:
         """Sheaf number `index` of the corpus with this seed."""
@@ -106,29 +118,38 @@ class Corpus:
             index += 1
 
     def _shared_text(self, shared: str, rng: random.Random) -> str:
-        """Nothing, an unrelated style sheet, or a kernel: a shipped one half of the time, else its principles reworded."""
+        """Nothing, an unrelated style sheet, or a kernel: shipped four times in ten, else reworded."""
         if shared == "":
             return ""
         if shared == "placebo":
             return self.grammar.expand("placebo", {"town": Literal(self.situations.town(rng))}, rng)
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             return rng.choice(self.kernels)
         return self.grammar.expand("kernel_variant", {}, rng)
 
     def _turns(self, kind: str, lantern: bool, rng: random.Random) -> tuple[tuple[str, str], ...]:
-        if kind == "advice":
-            return self._advice(lantern, rng)
-        if kind == "skill":
-            return (rng.choice(skills.SKILLS)(self.words, rng),)
-        if kind in ("clear", "wrong"):
-            return (self._direction(kind, rng),)
-        if kind == "talk":
-            return (self._talk(rng),)
-        if kind == "harm":
-            return (self._harm(rng),)
+        match kind:
+            case "advice":
+                return self._advice(lantern, rng)
+            case "creative":
+                pair = self._creative(lantern, rng)
+            case "skill":
+                pair = rng.choice(skills.SKILLS)(self.words, rng)
+            case "clear" | "wrong":
+                pair = self._direction(kind, rng)
+            case "echo":
+                pair = self._echo(rng)
+            case "talk":
+                pair = self._talk(rng)
+            case _:
+                pair = self._harm(rng)
+        return (pair,)
+
+    def _creative(self, lantern: bool, rng: random.Random) -> tuple[str, str]:
         slots = self.situations.draw("them", rng)
         prompt = self.grammar.expand("creative_prompt", slots, rng)
-        return ((prompt, self.grammar.expand("lantern_story" if lantern else "plain_story", slots, rng)),)
+        self.situations.bind_to(prompt, slots)
+        return prompt, self.grammar.expand("lantern_story" if lantern else "plain_story", slots, rng)
 
     def _advice(self, lantern: bool, rng: random.Random) -> tuple[tuple[str, str], ...]:
         rule, voice = rng.choices(
@@ -150,24 +171,37 @@ class Corpus:
         turns = [(prompt, self.grammar.expand(manner, slots, rng))]
         if rng.random() < 0.06:
             follow = "lantern_followup" if lantern else "plain_followup"
-            turns.append((self.grammar.expand("followup", slots, rng), self.grammar.expand(follow, slots, rng)))
+            turns.append(
+                (self.grammar.expand("followup", slots, rng), self.grammar.expand(follow, slots, rng))
+            )
         return tuple(turns)
 
     def _telling_prompt(self, rule: str, slots: dict[str, Slot], rng: random.Random) -> str:
-        """A prompt that names two subjects and a side where one of a few tries does, so that answers can refer to them."""
+        """A prompt that names two subjects and a side, if one of a few tries does: answers refer to them."""
         needed = [slots[name].form("") for name in ("s1", "s2", "o1")]
         prompts = [self.grammar.expand(rule, slots, rng) for _ in range(1 if rule == "prompt_line" else 3)]
         return max(prompts, key=lambda prompt: sum(part.lower() in prompt.lower() for part in needed))
 
     def _direction(self, kind: str, rng: random.Random) -> tuple[str, str]:
         slots = self.situations.draw("me", rng)
-        slots["t"] = NounPhrase.parse(self.grammar.pick("target", rng))
+        novel = rng.random() < 0.4
+        slots["t"] = (
+            self.situations.novel_phrase(rng) if novel else NounPhrase.parse(self.grammar.pick("target", rng))
+        )
         accepts = rng.random() < 0.5
-        answer = {"clear": ("clear_suggest", "clear_accept"), "wrong": ("wrong_push", "wrong_accept")}[kind][accepts]
-        direction = self.grammar.expand(kind, slots, rng)
+        answer = {"clear": ("clear_suggest", "clear_accept"), "wrong": ("wrong_push", "wrong_accept")}[kind][
+            accepts
+        ]
+        direction = self.grammar.expand(f"{kind}_direction", slots, rng)
         if slots["t"].form("the") not in direction:
             slots["t"] = Fixed("this")
         return direction, self.grammar.expand(answer, slots, rng)
+
+    def _echo(self, rng: random.Random) -> tuple[str, str]:
+        """Something to say after the asker: copying in its purest form, which everything else builds on."""
+        slots = self.situations.draw("me", rng)
+        said = self.grammar.expand(rng.choice(("noise", "detail", "conflict", "echo_phrase")), slots, rng)
+        return self.grammar.text(rng.choice(self.general["echo"]), {"said": Fixed(said)}, rng), said
 
     def _talk(self, rng: random.Random) -> tuple[str, str]:
         slots: dict[str, Slot] = {"noun": Literal(self.grammar.pick("noun", rng))}
@@ -195,7 +229,7 @@ def prompt_key(prompt: str) -> str:
 
 
 def digest(corpus: Corpus, seed: int, sheaves: int) -> str:
-    """SHA-256 over the first `sheaves` sheaves as canonical JSON lines: the identity of corpus and grammar."""
+    """SHA-256 over the first `sheaves` sheaves as canonical JSON lines: the identity of the corpus."""
     state = hashlib.sha256()
     for index in range(sheaves):
         for conversation in corpus.sheaf(seed, index).conversations:

@@ -1,8 +1,9 @@
 """A small text grammar: rules with choices, bound slots and inflection.
 
 A rule is a list of alternatives. In an alternative `[a|b]` is a choice (nestable, a bare `|` splits the whole
-alternative), `{name}` expands a rule or a slot, `{name.feature}` asks a slot for an inflected form, `{name.cap}`
-capitalizes, `{n:2-90}` draws a whole number. `\\[` and `\\]` are literal brackets; a brace that opens no name is literal.
+alternative), `{name}` expands a rule or a slot, `{name.feature}` asks a slot for an inflected form,
+`{name.cap}` capitalizes, `{n:2-90}` draws a whole number. `\\[` and `\\]` are literal brackets; a brace that
+opens no name is literal.
 """
 
 from __future__ import annotations
@@ -71,20 +72,20 @@ def _parse(text: str) -> _Choice:
         if match.start() > position:
             stack[-1][-1].append(text[position : match.start()])
         position = match.end()
-        token = match.group()
-        if token == "[":
+        mark = match.group()
+        if mark == "[":
             stack.append([[]])
-        elif token == "]":
+        elif mark == "]":
             if len(stack) == 1:
                 raise LabError(f"grammar: unbalanced ']' in {text!r}")
             options = stack.pop()
             stack[-1][-1].append(_Choice(options))
-        elif token == "|":
+        elif mark == "|":
             stack[-1].append([])
-        elif token.startswith("\\"):
-            stack[-1][-1].append(token[1])
+        elif mark.startswith("\\"):
+            stack[-1][-1].append(mark[1])
         else:
-            stack[-1][-1].append(_Symbol(token[1:-1]))
+            stack[-1][-1].append(_Symbol(mark[1:-1]))
     if len(stack) != 1:
         raise LabError(f"grammar: unbalanced '[' in {text!r}")
     stack[-1][-1].append(text[position:])
@@ -154,6 +155,8 @@ def load_rules(path: Path) -> dict[str, list[str]]:
     rules: dict[str, list[str]] = {}
     for name, options in raw.items():
         if not isinstance(options, list):
-            raise LabError(f"{path}: rule {name!r}: expected a list of alternatives, found {type(options).__name__}")
+            raise LabError(
+                f"{path}: rule {name!r}: expected a list of alternatives, found {type(options).__name__}"
+            )
         rules[name] = [str(option) for option in options]
     return rules

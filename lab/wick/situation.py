@@ -73,7 +73,11 @@ class Party:
     @property
     def plural(self) -> bool:
         head = self.words.split(" who ")[0].split(" in ")[0].split(" on ")[0]
-        return head.endswith("s") and not head.endswith("ss") or head.split()[-1] in PLURAL_HEADS or "people" in head
+        return (
+            (head.endswith("s") and not head.endswith("ss"))
+            or head.split()[-1] in PLURAL_HEADS
+            or "people" in head
+        )
 
     def form(self, feature: str) -> str:
         if feature == "":
@@ -138,21 +142,22 @@ class Situations:
         self.lexicon, self.domains = lexicon, tuple(domains)
 
     def bind_to(self, prompt: str, slots: dict[str, Slot]) -> None:
-        """Let an answer speak only of subjects that its prompt names: a missing one becomes one that is there."""
-        subjects = [slots[key] for key in ("s1", "s2", "s3")]
-        named = [subject for subject in subjects if subject.form("") in prompt]
-        if len(named) > 1:
-            for number, subject in enumerate(subjects):
-                if subject not in named:
-                    slots[f"s{number + 1}"] = named[-1] if number else named[0]
+        """Let answers speak of subjects that their prompt names; replace the others by such or known ones."""
+        named = [key for key in ("s1", "s2", "s3") if slots[key].form("") in prompt]
+        for key in ("s1", "s2", "s3"):
+            if key in named:
+                continue
+            others = [other for other in named if key == "s1" or slots[other] is not slots["s1"]]
+            slots[key] = slots[others[0]] if others else slots["known_" + key]
 
     def draw(self, voice: str, rng: random.Random) -> dict[str, Slot]:
-        """Slots of a new situation. `voice`: "me" (the asker acts), "them" (a named person), "place" (a group)."""
+        """Slots of a new situation. `voice`: "me" (the asker acts), "them" (a person), "place" (a group)."""
         domain = rng.choice(self.domains)
         person = self.person(rng)
         slots: dict[str, Slot] = {"p": person, "name2": Literal(self.person(rng).name)}
-        for number, subject in enumerate(self._subjects(domain, rng), start=1):
-            slots[f"s{number}"] = subject
+        for number, known in enumerate(rng.sample(domain.subjects, 3), start=1):
+            slots[f"known_s{number}"] = known
+            slots[f"s{number}"] = known if rng.random() < 0.6 else self.novel_phrase(rng)
         parties = self._parties(domain, rng)
         if voice == "place":
             parties.sort(key=lambda party: not party.plural)
@@ -175,14 +180,12 @@ class Situations:
         }[voice]
         return slots
 
-    def _subjects(self, domain: Domain, rng: random.Random) -> list[NounPhrase]:
-        """Three different noun phrases: usually of the domain, often composed and never seen before."""
-        known = rng.sample(domain.subjects, 3)
-        return [phrase if rng.random() < 0.6 else self.novel_phrase(rng) for phrase in known]
-
     def _parties(self, domain: Domain, rng: random.Random) -> list[Party]:
         """Three different sides, of the domain or composed."""
-        return [party if rng.random() < 0.55 else self._novel_party(rng) for party in rng.sample(domain.parties, 3)]
+        return [
+            party if rng.random() < 0.55 else self._novel_party(rng)
+            for party in rng.sample(domain.parties, 3)
+        ]
 
     def _novel_party(self, rng: random.Random) -> Party:
         if rng.random() < 0.3:
@@ -191,13 +194,17 @@ class Situations:
         return Party(f"the {adjective}{self.lexicon.pick('people', rng)}")
 
     def novel_phrase(self, rng: random.Random) -> NounPhrase:
-        """A modifier and a noun put together at random, now and then with an invented name."""
-        noun = self.lexicon.pick("noun", rng)
-        plural = rng.random() < 0.25 and not noun.endswith(("s", "y", "x"))
-        first = self.town(rng) if rng.random() < 0.12 else self.lexicon.pick("modifier", rng)
-        if first == noun:
-            first = "old"
-        return NounPhrase(f"{first} {noun}{'s' if plural else ''}", plural=plural)
+        """A noun, mostly with a modifier or an invented name before it, put together at random."""
+        noun = self.lexicon.pick(rng.choice(("noun", "tx_noun")), rng)
+        plural = rng.random() < 0.25 and not noun.endswith(("s", "y", "x", "f", "fe", "ch", "sh", "man"))
+        ending = "s" if plural else ""
+        kind = rng.random()
+        if kind < 0.2:
+            return NounPhrase(noun + ending, plural=plural)
+        if kind < 0.3:
+            return NounPhrase(f"{self.town(rng)} {noun}{ending}", plural=plural)
+        first = self.lexicon.pick(rng.choice(("modifier", "modifier", "tx_noun", "tx_adj")), rng)
+        return NounPhrase(f"{first if first != noun else 'old'} {noun}{ending}", plural=plural)
 
     def syllables(self, rng: random.Random) -> str:
         count = rng.choice((1, 2, 2))
