@@ -79,7 +79,8 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    heading = Text(safe_line(title)) if title else None
+    grid = Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", pad_edge=False)
     for index, header in enumerate(headers):
         grid.add_column(Text(header), justify="right" if index in right else "left", overflow="fold")
     for row in rows:
