@@ -46,9 +46,9 @@ def cohen_kappa(
     """Cohen's κ (1960): (observed − expected) / (1 − expected) agreement of two raters on the same items."""
     if len(first) != len(second):
         raise LabError(f"κ: expected as many ratings from both raters, got {len(first)} and {len(second)}")
-    if None in first or None in second:
-        raise LabError("κ: expected every item rated by both; with gaps use Krippendorff's α")
     patterns = Counter(zip(first, second, strict=True))
+    if any(None in pattern for pattern in patterns):
+        raise LabError("κ: expected every item rated by both; with gaps use Krippendorff's α")
     categories = tuple(dict.fromkeys(rating for pattern in patterns for rating in pattern))
     features = np.array(
         [
