@@ -1,0 +1,7 @@
+"""Rubrics: instruments as data, run by one engine."""
+
+from lab.measure.rubric.engine import RubricInstrument, score
+from lab.measure.rubric.model import Rubric
+from lab.measure.rubric.reading import load, parse
+
+__all__ = ["Rubric", "RubricInstrument", "load", "parse", "score"]
