@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from store.errors import StoreError
 from store.home import Home
@@ -98,6 +99,14 @@ class StoreService:
         if self._journal is not None:
             self._journal.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _submit(self, work: Callable[[], T]) -> Future[T]:
         if self._closed:
             raise StoreError("the store is closed")
@@ -136,9 +145,8 @@ class StoreService:
         ingester = self._opened()[1]
         report: IngestReport = self._with_repair(ingester.ingest)
         if report.errors:
-            self._notices.append(
-                f"{report.errors} journal lines could not be read and were set aside: `lantern store check`"
-            )
+            lines = "1 journal line" if report.errors == 1 else f"{report.errors} journal lines"
+            self._notices.append(f"set aside, could not be read: {lines}; see `lantern store check`")
         return report.new_records
 
     def _append(self, records: tuple[Record, ...]) -> None:

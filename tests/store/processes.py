@@ -6,8 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from store.home import Home
+
+ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
 import os, sys, time
@@ -17,12 +21,15 @@ home = Home.resolve(Path(sys.argv[1]))
 """
 
 
-def start(home: Home, script: str, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    home: Home, script: str, *arguments: str, stdout: int | IO[str] = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Run `script` with `home` at hand and further arguments from sys.argv[2]."""
     return subprocess.Popen(
         [sys.executable, "-c", PREAMBLE + script, str(home.path), *arguments],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         text=True,
+        cwd=ROOT,
     )
 
 
