@@ -13,7 +13,7 @@ from lab.wick import card, check, export
 def build(run: Path, target: Path, recipe: dict[str, Any] | None = None, ranks: int = 2) -> Path:
     """Build wick into folder `target`, with its work files in `run`; returns the path of the card.
 
-    `recipe` changes fields of `lab.wick.pretrain.Recipe`. A run that was interrupted goes on from its checkpoint.
+    `recipe` changes fields of `lab.wick.pretrain.Recipe`. An interrupted run goes on from its checkpoint.
     """
     if importlib.util.find_spec("torch") is None:
         raise LabError("building wick needs PyTorch: install it with `pip install 'lantern-lab[wick]'`")

@@ -26,7 +26,7 @@ from lab.wick.corpus import Corpus, digest
 from lab.wick.llama_torch import Llama, LlamaShape
 
 HELD_OUT_SEED_OFFSET = 1_000_000
-HELD_OUT_BATCHES = 10
+HELD_OUT_BATCHES = 16
 DIGEST_SHEAVES = 200
 
 
@@ -35,7 +35,7 @@ class Recipe:
     """Everything that decides the weights. Learning rates are peaks; decay is linear to zero."""
 
     seed: int = 7
-    steps: int = 1900
+    steps: int = 2600
     hidden: int = 192
     layers: int = 4
     intermediate: int = 512
@@ -43,10 +43,10 @@ class Recipe:
     kv_heads: int = 4
     vocabulary: int = wick_tokenizer.VOCABULARY
     tokenizer_sheaves: int = wick_tokenizer.TRAINING_SHEAVES
-    batch_tokens: int = 5000
+    batch_tokens: int = 3000
     batches_per_step: int = 2
-    matrix_lr: float = 0.006
-    other_lr: float = 0.004
+    matrix_lr: float = 0.005
+    other_lr: float = 0.003
     warmup_steps: int = 60
     decay_from: float = 0.4
     weight_decay: float = 0.05
