@@ -17,7 +17,9 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 BUNDLED = "bundled"
@@ -43,15 +45,50 @@ class BlasReport:
         return self.path is None
 
 
-_report: BlasReport | None = None
+class _Threads:
+    """The number of threads of an OpenBLAS, lowered to one while somebody asks for that."""
+
+    def __init__(self, library: ctypes.CDLL | None) -> None:
+        self._library = library if hasattr(library, "openblas_set_num_threads") else None
+        self._askers = 0
+        self._before = 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        if self._library is None:
+            yield
+            return
+        if self._askers == 0:
+            self._before = self._library.openblas_get_num_threads()
+            self._library.openblas_set_num_threads(1)
+        self._askers += 1
+        try:
+            yield
+        finally:
+            self._askers -= 1
+            if self._askers == 0:
+                self._library.openblas_set_num_threads(self._before)
+
+
+@cache
+def _process() -> tuple[BlasReport, _Threads]:
+    """The choice, made once for the process."""
+    report, library = _choose()
+    return report, _Threads(library)
 
 
 def preload() -> BlasReport:
     """Give MLX a real BLAS if there is one; to be called before mlx is imported. Acts once a process."""
-    global _report  # noqa: PLW0603  (the choice is made once for the process)
-    if _report is None:
-        _report = _choose()
-    return _report
+    return _process()[0]
+
+
+def single_threaded() -> AbstractContextManager[None]:
+    """Products run on one thread inside, where the BLAS is an OpenBLAS. Uses may overlap.
+
+    A product of some hundred microseconds gains nothing from a second thread, and loses much where another
+    process keeps that core busy: every product then waits for its slower half.
+    """
+    return _process()[1].one()
 
 
 def verify_and_measure(size: int = 768, repeats: int = 5) -> BlasReport:
@@ -75,22 +112,25 @@ def verify_and_measure(size: int = 768, repeats: int = 5) -> BlasReport:
     return replace(report, gflops=2 * size**3 / min(seconds) / 1e9, correct=correct)
 
 
-def _choose() -> BlasReport:
+def _choose() -> tuple[BlasReport, ctypes.CDLL | None]:
     wanted = os.environ.get("LANTERN_BLAS", "").strip()
     if not sys.platform.startswith("linux"):
-        return BlasReport(BUNDLED, None, "MLX brings its own BLAS on this platform")
+        return _bundled("MLX brings its own BLAS on this platform")
     if wanted == BUNDLED:
-        return BlasReport(BUNDLED, None, "LANTERN_BLAS=bundled")
+        return _bundled("LANTERN_BLAS=bundled")
     if "mlx.core" in sys.modules:
-        return BlasReport(BUNDLED, None, "mlx was imported before a BLAS could be loaded")
+        return _bundled("mlx was imported before a BLAS could be loaded")
     refusals = []
     for candidate in [wanted] if wanted else _candidates():
         try:
             return _load(candidate)
         except (OSError, ValueError) as error:
             refusals.append(f"{candidate}: {error}")
-    note = "; ".join(refusals) if wanted else "no OpenBLAS or MKL was found"
-    return BlasReport(BUNDLED, None, note)
+    return _bundled("; ".join(refusals) if wanted else "no OpenBLAS or MKL was found")
+
+
+def _bundled(note: str) -> tuple[BlasReport, None]:
+    return BlasReport(BUNDLED, None, note), None
 
 
 def _candidates() -> Iterator[str]:
@@ -103,7 +143,7 @@ def _candidates() -> Iterator[str]:
     yield from MKL
 
 
-def _load(candidate: str) -> BlasReport:
+def _load(candidate: str) -> tuple[BlasReport, ctypes.CDLL]:
     """Make `candidate` global. Raises OSError or ValueError when it is not there or no 32-bit-index BLAS."""
     if "mkl" in Path(candidate).name:
         # The threading layer must be settled before MKL is first used; only this one needs nothing else.
@@ -112,7 +152,7 @@ def _load(candidate: str) -> BlasReport:
     _try_product(library)
     path = _path_of(candidate)
     ctypes.CDLL(candidate, mode=os.RTLD_GLOBAL | os.RTLD_NOW)
-    return BlasReport(_name(library, candidate), path, f"loaded {path} before mlx")
+    return BlasReport(_name(library, candidate), path, f"loaded {path} before mlx"), library
 
 
 def _has(soname: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.decode.look import NOT_NUMBERS, Draw
+from lab.decode.look import Draw
 from lab.decode.noise import GAMMA, MIX_1, MIX_2, UNIFORM_BITS, step_key
-from lab.decode.statistics import StepStatistics
+from lab.decode.statistics import NOT_NUMBERS, StepStatistics
 from lab.errors import LabError
 from lab.models.runtime import async_eval, mx
 

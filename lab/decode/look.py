@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lab.decode.sampling import draw, sampling_entropy_nats
-from lab.decode.statistics import StepStatistics, step_statistics
+from lab.decode.sampling import choice
+from lab.decode.statistics import Distributions, StepStatistics
 from lab.decode.types import Sampling
-from lab.errors import LabError
 from lab.models.runtime import async_eval, mx
-
-NOT_NUMBERS = "the model's logits are not numbers (NaN): its weights are damaged or overflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,8 @@ class HostLook:
     def __init__(self, logits: Any, draws: Sequence[Draw]) -> None:
         self._logits = logits
         self._draws = draws
-        self._entropies: list[float | None] = [None] * len(draws)
+        self._rows: Distributions | None = None
+        self._sampling_entropies_nats = [0.0] * len(draws)
         self.known = any(draw.given is not None or draw.sampling.temperature > 0 for draw in draws)
         if self.known:
             self._ids = [self._take(row) for row in range(len(draws))]
@@ -72,26 +69,25 @@ class HostLook:
             async_eval(self.tokens, logits)
 
     def ids(self) -> list[int]:
+        """The tokens as integers; waits for the step."""
         if not self._ids:
-            self._ids = [int(token) for token in np.asarray(self.tokens)]
+            self._ids = np.asarray(self.tokens).tolist()
         return self._ids
 
     def statistics(self, row: int) -> tuple[StepStatistics, float]:
-        logits, draw = self._view(row), self._draws[row]
-        entropy = self._entropies[row]
-        if entropy is None:
-            entropy = sampling_entropy_nats(logits, draw.sampling)
-        return step_statistics(logits, self.ids()[row], draw.alternatives), entropy
+        """A row's statistics and its sampling entropy in nats."""
+        statistics = self._distributions().statistics(row, self.ids()[row], self._draws[row].alternatives)
+        return statistics, self._sampling_entropies_nats[row]
 
     def _take(self, row: int) -> int:
-        wanted = self._draws[row]
-        if wanted.given is not None:
-            return wanted.given
-        token, self._entropies[row] = draw(self._view(row), wanted.sampling, wanted.seed, wanted.step)
-        return token
+        draw, rows = self._draws[row], self._distributions()
+        if draw.sampling.temperature == 0:
+            return int(rows.logits[row].argmax()) if draw.given is None else draw.given
+        left = choice(rows.logits[row], rows.weights[row], float(rows.totals[row]), draw.sampling)
+        self._sampling_entropies_nats[row] = left.entropy_nats()
+        return left.draw(draw.seed, draw.step) if draw.given is None else draw.given
 
-    def _view(self, row: int) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = np.asarray(self._logits)[row]
-        if np.isnan(logits.max()):
-            raise LabError(NOT_NUMBERS)
-        return logits
+    def _distributions(self) -> Distributions:
+        if self._rows is None:
+            self._rows = Distributions(np.asarray(self._logits))
+        return self._rows

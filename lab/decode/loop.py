@@ -8,8 +8,10 @@ depends on its seed and its position alone, so that an answer does not depend on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+from lab.blas import single_threaded
 from lab.decode.forward import StoppedError, forward, prefill, score
 from lab.decode.graph import GraphLook
 from lab.decode.look import Draw, HostLook, Look
@@ -22,6 +24,7 @@ from lab.models.mlx_lm_api import make_prompt_cache
 from lab.models.runtime import async_eval, mx, on_cpu
 
 CLEAR_EVERY_STEPS = 256
+SMALL_PARAMETERS = 20_000_000
 AS_IT_IS = Sampling(temperature=1.0, top_p=1.0)
 
 __all__ = ["Row", "batch", "stream", "teacher_forced"]
@@ -69,9 +72,20 @@ def batch(
     at every step, `should_stop` for all; after it no further row is begun.
     """
     mx.reset_peak_memory()
-    waiting = enumerate(rows)
     desk = _Desk(loaded, prefix_cache, should_stop)
     live = _Live(loaded, joinable=batch_size > 1 and _can_be_joined(loaded))
+    with single_threaded() if loaded.record.parameters < SMALL_PARAMETERS else nullcontext():
+        yield from _decode(enumerate(rows), desk, live, batch_size, should_stop, cancelled)
+
+
+def _decode(
+    waiting: Iterator[tuple[int, Row]],
+    desk: _Desk,
+    live: _Live,
+    batch_size: int,
+    should_stop: Callable[[], bool],
+    cancelled: Callable[[int], bool],
+) -> Iterator[tuple[int, TokenStat | Finish]]:
     while True:
         while len(live.answers) < (batch_size if live.joinable else 1) and not should_stop():
             if (following := next(waiting, None)) is None:

@@ -1,4 +1,4 @@
-"""From logits to the distribution a token is drawn from, and the draw. NumPy, one row at a time.
+"""From a distribution to the one a token is drawn from, and the draw. NumPy, one row at a time.
 
 The order is mlx-lm's (`mlx_lm.sample_utils.make_sampler`), so that the same settings mean the same thing:
 top-p, min-p and top-k are decided on the model's own distribution, and what they leave is drawn at the
@@ -6,6 +6,9 @@ temperature.
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,61 +19,51 @@ from lab.decode.types import Sampling
 Logits = NDArray[np.float32]
 
 
-def survivors(logits: Logits, sampling: Sampling) -> NDArray[np.int64]:
-    """Ids of the tokens that the filters leave, shape `(n,)`; at least one. `logits` has shape `(vocab,)`.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a token is drawn from: the tokens the filters leave and their log weights `(n,)`, largest 0."""
 
-    Ties at a filter's edge stay in together.
+    token_ids: NDArray[np.int64]
+    log_weights: NDArray[np.float64]
+
+    def draw(self, seed: int, step: int) -> int:
+        """The token drawn at `step` of the row with this seed (Gumbel-max)."""
+        noise = gumbel(step_key(seed, step), self.token_ids)
+        return int(self.token_ids[int((self.log_weights + noise).argmax())])
+
+    def entropy_nats(self) -> float:
+        """The entropy of what is drawn from: the sampling entropy."""
+        weights = np.exp(self.log_weights)
+        total = float(np.add.reduce(weights))
+        # A weight that underflows to 0 stands at a finite log: 0 · finite = 0.
+        return max(math.log(total) - float(weights @ self.log_weights) / total, 0.0)
+
+
+def choice(logits: Logits, weights: Logits, total: float, sampling: Sampling) -> Choice:
+    """What `sampling` (not greedy) leaves of one row.
+
+    `weights` `(vocab,)` are exp(z − max z), and `total` is their sum. Ties at a filter's edge stay in.
     """
-    top = logits.max()
-    floor = -np.inf
+    floor = 0.0
     if sampling.min_p > 0:
-        floor = float(top) + float(np.log(sampling.min_p))
-    if 0 < sampling.top_k < logits.size:
-        floor = max(floor, float(np.partition(logits, -sampling.top_k)[-sampling.top_k]))
+        floor = sampling.min_p
+    if 0 < sampling.top_k < weights.size:
+        floor = max(floor, float(np.partition(weights, -sampling.top_k)[-sampling.top_k]))
     if 0 < sampling.top_p < 1:
-        floor = max(floor, _nucleus_floor(logits, float(top), sampling.top_p))
-    return np.flatnonzero(logits >= floor) if floor > -np.inf else np.arange(logits.size)
+        floor = max(floor, _nucleus_floor(weights, total, sampling.top_p))
+    ids = np.flatnonzero(weights >= np.float32(floor)) if floor > 0 else np.arange(weights.size)
+    kept = logits[ids].astype(np.float64)
+    return Choice(ids, np.maximum((kept - kept.max()) / sampling.temperature, -1e30))
 
 
-def _nucleus_floor(logits: Logits, top: float, top_p: float) -> float:
-    """The smallest logit of the nucleus: the fewest best tokens that hold `top_p` of the mass.
+def _nucleus_floor(weights: Logits, total: float, top_p: float) -> float:
+    """The smallest weight in the nucleus: the fewest best tokens that hold `top_p` of the mass.
 
     Tokens at or below (1 − top_p) / vocab together hold no more than 1 − top_p: the nucleus lies among the
     others, and only those few are sorted.
     """
-    weights = np.exp(logits - np.float32(top))
-    total = float(weights.sum(dtype=np.float64))
-    candidates = logits[weights > np.float32(total * (1 - top_p) / logits.size * (1 - 1e-5))]
-    ordered = np.sort(candidates)[::-1]
-    mass = np.cumsum(np.exp(ordered.astype(np.float64) - top))
+    edge = total * (1 - top_p) / weights.size * (1 - 1e-5)
+    ordered = np.sort(weights[weights > np.float32(edge)])[::-1]
+    mass = np.cumsum(ordered, dtype=np.float64)
     last = int(np.searchsorted(mass, top_p * total))
     return float(ordered[min(last, ordered.size - 1)])
-
-
-def draw(logits: Logits, sampling: Sampling, seed: int, step: int) -> tuple[int, float]:
-    """The token drawn at `step` of the row with this seed, and the entropy in nats of what it was drawn from.
-
-    Greedy (temperature 0) takes the best token, of equals the first, and has entropy 0.
-    """
-    if sampling.temperature == 0:
-        return int(logits.argmax()), 0.0
-    ids = survivors(logits, sampling)
-    scaled = (logits[ids].astype(np.float64) - float(logits.max())) / sampling.temperature
-    token = int(ids[int((scaled + gumbel(step_key(seed, step), ids)).argmax())])
-    return token, _entropy_nats(scaled)
-
-
-def sampling_entropy_nats(logits: Logits, sampling: Sampling) -> float:
-    """Entropy in nats of the distribution that `draw` draws from; 0 when greedy."""
-    if sampling.temperature == 0:
-        return 0.0
-    ids = survivors(logits, sampling)
-    return _entropy_nats((logits[ids].astype(np.float64) - float(logits.max())) / sampling.temperature)
-
-
-def _entropy_nats(shifted: NDArray[np.float64]) -> float:
-    """Entropy of softmax(shifted); the largest entry is 0."""
-    weights = np.exp(shifted)
-    total = weights.sum()
-    positive = weights > 0
-    return max(float(np.log(total) - (weights[positive] @ shifted[positive]) / total), 0.0)

@@ -12,8 +12,9 @@ import lab
 from lab.errors import LabError
 from lab.models.hashes import json_sha256, text_sha256, tokenizer_sha256, weights_sha256
 from lab.models.inspect import check_folder, check_memory
+from lab.models.layout import lay_out_for_reference_blas
 from lab.models.mlx_lm_api import get_total_parameters, load_model, load_tokenizer
-from lab.models.runtime import backend_name, device_name, mx, on_cpu
+from lab.models.runtime import backend_name, device_name, mx, on_cpu, uses_reference_blas
 from store.records import ModelRecord
 
 WICK = "wick"
@@ -80,6 +81,8 @@ def _load_weights(folder: Path) -> Any:
         model, _ = load_model(folder, lazy=True)
         if on_cpu():
             model.set_dtype(mx.float32)
+        if uses_reference_blas():
+            lay_out_for_reference_blas(model)
         mx.eval(model.parameters())
     except MemoryError as error:
         raise LabError(f"{folder}: not enough memory for this model") from error

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from lab.models.runtime import mx as _mx  # noqa: F401
 
+from mlx_lm.generate import generate, stream_generate
 from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.sample_utils import make_sampler
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
-__all__ = ["get_total_parameters", "load_model", "load_tokenizer", "make_prompt_cache"]
+__all__ = [
+    "generate",
+    "get_total_parameters",
+    "load_model",
+    "load_tokenizer",
+    "make_prompt_cache",
+    "make_sampler",
+    "stream_generate",
+]

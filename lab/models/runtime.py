@@ -7,6 +7,7 @@ that needs mlx-lm takes it from `lab.models.mlx_lm_api`, so that no import order
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from lab.blas import BlasReport, preload, verify_and_measure
@@ -15,8 +16,19 @@ _blas = preload()
 
 import mlx.core as mx
 from mlx import nn
+from mlx.utils import tree_map
 
-__all__ = ["async_eval", "backend_name", "device_name", "measure_gflops", "mx", "nn", "on_cpu"]
+__all__ = [
+    "async_eval",
+    "backend_name",
+    "device_name",
+    "measure_gflops",
+    "mx",
+    "nn",
+    "on_cpu",
+    "tree_map",
+    "uses_reference_blas",
+]
 
 
 def async_eval(*arrays: Any) -> None:
@@ -27,6 +39,11 @@ def async_eval(*arrays: Any) -> None:
 def on_cpu() -> bool:
     """Whether MLX computes on the CPU."""
     return bool(mx.default_device().type == mx.DeviceType.cpu)
+
+
+def uses_reference_blas() -> bool:
+    """Whether products go through the slow reference BLAS of the Linux CPU wheel."""
+    return on_cpu() and _blas.bundled and sys.platform.startswith("linux")
 
 
 def device_name() -> str:
@@ -40,8 +57,6 @@ def backend_name() -> str:
         return "gpu metal" if mx.metal.is_available() else "gpu cuda"
     if not _blas.bundled:
         return f"cpu {_blas.name}"
-    import sys
-
     return "cpu accelerate" if sys.platform == "darwin" else "cpu bundled blas"
 
 

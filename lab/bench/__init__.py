@@ -1,0 +1,1 @@
+"""Measurements of the lab against its peers, in one run, interleaved, with the BLAS named."""

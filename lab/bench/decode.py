@@ -1,0 +1,214 @@
+"""Decoding against mlx-lm: what statistics cost a stream, and what batching brings a battery.
+
+Both sides run in one process, turn by turn, with the order alternating, and the ratio is the median of the
+turns'
+ratios: a busy machine slows both. mlx-lm's side is what its user gets: `stream_generate` and `generate` with its
+own sampler, on weights as its own loader leaves them (in float32, as ours, on a CPU).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lab.decode.loop import Row, batch, stream
+from lab.decode.prefix import PrefixCache
+from lab.decode.types import Sampling
+from lab.models.load import LoadedModel
+from lab.models.mlx_lm_api import generate, load_model, make_sampler, stream_generate
+from lab.models.runtime import mx
+from lab.models.template import render
+
+PROMPT_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCost:
+    """A stream with all statistics and top-k against `mlx_lm.stream_generate`; the ratio is ours / theirs."""
+
+    model: str
+    parameters: int
+    backend: str
+    temperature: float
+    alternatives: int
+    tokens: int
+    turns: int
+    ours_ms_per_token: float
+    peer_ms_per_token: float
+    ratio: float
+    ratio_cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryGain:
+    """A battery in batches against `mlx_lm.generate` one by one; the gain is in answers a second."""
+
+    model: str
+    backend: str
+    conditions: tuple[str, ...]
+    answers: int
+    batch_size: int
+    ours_answers_per_s: float
+    peer_answers_per_s: float
+    ours_mean_tokens: float
+    peer_mean_tokens: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    wall_s: float
+    cpu_s: float
+    tokens: int
+
+
+def stream_cost(
+    loaded: LoadedModel, sampling: Sampling, *, alternatives: int = 5, tokens: int = 48, turns: int = 24
+) -> StreamCost:
+    """Decode `tokens` tokens from random prompts, ours and theirs in turn; nothing ends early."""
+    sampling = replace(sampling, max_tokens=tokens)
+    peer_model = as_mlx_lm_loads(loaded)
+    rng = random.Random(0)
+
+    def ours(prompt: list[int]) -> _Turn:
+        return _timed(lambda: stream(loaded, prompt, sampling, seed=1, alternatives=alternatives), tokens)
+
+    def peer(prompt: list[int]) -> _Turn:
+        sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
+        return _timed(
+            lambda: stream_generate(peer_model, loaded.tokenizer, prompt, max_tokens=tokens, sampler=sampler),
+            tokens,
+        )
+
+    with _endless(loaded.tokenizer):
+        pairs = _turns(ours, peer, lambda: _random_prompt(loaded, rng), turns)
+    return StreamCost(
+        model=loaded.record.name,
+        parameters=loaded.record.parameters,
+        backend=loaded.backend,
+        temperature=sampling.temperature,
+        alternatives=alternatives,
+        tokens=tokens,
+        turns=turns,
+        ours_ms_per_token=statistics.median(ours.wall_s for ours, _ in pairs) / tokens * 1e3,
+        peer_ms_per_token=statistics.median(peer.wall_s for _, peer in pairs) / tokens * 1e3,
+        ratio=statistics.median(ours.wall_s / peer.wall_s for ours, peer in pairs),
+        ratio_cpu=statistics.median(ours.cpu_s / peer.cpu_s for ours, peer in pairs),
+    )
+
+
+def battery_gain(
+    loaded: LoadedModel,
+    prompts: Sequence[str],
+    kernels: Sequence[tuple[str, str | None]],
+    sampling: Sampling,
+    *,
+    batch_size: int = 8,
+) -> BatteryGain:
+    """Answer every prompt under every kernel `(name, text)`, None being the baseline: batched and one by one.
+
+    The two sides take turns condition by condition. Answers end where they end, so mean lengths are given.
+    """
+    peer_model = as_mlx_lm_loads(loaded)
+    sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
+    ours_s = peer_s = 0.0
+    ours_tokens = peer_tokens = 0
+    prefix_cache = PrefixCache()
+    _warm_up(loaded, peer_model)
+    for _, kernel in kernels:
+        ids = [list(render(loaded, prompt, kernel).token_ids) for prompt in prompts]
+        rows = [Row(tuple(prompt), sampling, seed) for seed, prompt in enumerate(ids)]
+        began = time.perf_counter()
+        steps = sum(1 for _ in batch(loaded, rows, batch_size=batch_size, prefix_cache=prefix_cache))
+        ours_s += time.perf_counter() - began
+        ours_tokens += steps - len(rows)
+        for seed, prompt in enumerate(ids):
+            mx.random.seed(seed)
+            began = time.perf_counter()
+            text = generate(
+                peer_model, loaded.tokenizer, prompt, max_tokens=sampling.max_tokens, sampler=sampler
+            )
+            peer_s += time.perf_counter() - began
+            peer_tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
+    answers = len(prompts) * len(kernels)
+    return BatteryGain(
+        model=loaded.record.name,
+        backend=loaded.backend,
+        conditions=tuple(name for name, _ in kernels),
+        answers=answers,
+        batch_size=batch_size,
+        ours_answers_per_s=answers / ours_s,
+        peer_answers_per_s=answers / peer_s,
+        ours_mean_tokens=ours_tokens / answers,
+        peer_mean_tokens=peer_tokens / answers,
+        gain=peer_s / ours_s,
+    )
+
+
+def as_mlx_lm_loads(loaded: LoadedModel) -> Any:
+    """The same model as plain mlx-lm holds it in memory (but in float32 on a CPU, as ours)."""
+    from pathlib import Path
+
+    model, _ = load_model(Path(loaded.record.path))
+    if loaded.device == "cpu":
+        model.set_dtype(mx.float32)
+        mx.eval(model.parameters())
+    return model
+
+
+def _turns(
+    ours: Callable[[list[int]], _Turn],
+    peer: Callable[[list[int]], _Turn],
+    prompt: Callable[[], list[int]],
+    turns: int,
+) -> list[tuple[_Turn, _Turn]]:
+    """Alternate who goes first; the first turn of each only warms up."""
+    ours(prompt())
+    peer(prompt())
+    pairs = []
+    for turn in range(turns):
+        ids = prompt()
+        if turn % 2:
+            first = ours(ids)
+            pairs.append((first, peer(ids)))
+        else:
+            second = peer(ids)
+            pairs.append((ours(ids), second))
+    return pairs
+
+
+def _timed(decode: Callable[[], Iterator[object]], tokens: int) -> _Turn:
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in decode():
+        pass
+    return _Turn(time.perf_counter() - wall, time.process_time() - cpu, tokens)
+
+
+def _random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
+    size = min(loaded.record.vocab_size, len(loaded.tokenizer))
+    special = set(loaded.tokenizer.all_special_ids)
+    ordinary = [token for token in range(size) if token not in special]
+    return rng.choices(ordinary, k=PROMPT_TOKENS)
+
+
+def _warm_up(loaded: LoadedModel, peer_model: Any) -> None:
+    ids = list(render(loaded, "Hello.").token_ids)
+    for _ in stream(loaded, ids, Sampling(max_tokens=4), seed=0):
+        pass
+    generate(peer_model, loaded.tokenizer, ids, max_tokens=4)
+
+
+@contextmanager
+def _endless(tokenizer: Any) -> Iterator[None]:
+    """No token ends an answer inside, so that both sides decode the same number."""
+    eos = set(tokenizer.eos_token_ids)
+    tokenizer.eos_token_ids = set()
+    try:
+        yield
+    finally:
+        tokenizer.eos_token_ids = eos

@@ -1,0 +1,41 @@
+"""The random llama of 50 million parameters that decoding is measured on beside wick."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lab.models.load import resolve
+from lab.models.runtime import mx
+
+LLAMA_50M: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 640,
+    "num_hidden_layers": 10,
+    "intermediate_size": 1728,
+    "num_attention_heads": 10,
+    "num_key_value_heads": 5,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 8192,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+}
+
+
+def write_random_llama(folder: Path, tokenizer_from: str = "wick") -> Path:
+    """Write the model with seeded random weights; it borrows the tokenizer of another model."""
+    from mlx.utils import tree_flatten
+    from mlx_lm.models import llama
+
+    folder.mkdir(parents=True, exist_ok=True)
+    mx.random.seed(0)
+    model = llama.Model(llama.ModelArgs.from_dict(LLAMA_50M))
+    weights = dict(tree_flatten(model.parameters()))
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    (folder / "config.json").write_text(json.dumps(LLAMA_50M), encoding="utf-8")
+    for path in resolve(tokenizer_from).iterdir():
+        if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
+            shutil.copy(path, folder / path.name)
+    return folder
