@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from store.backup import rebuild
 from store.home import Home
 from store.journal import Journal, new_id, utc_now
 from store.records import GenerationRecord, Trace
@@ -37,10 +38,10 @@ def measure_storage(answers: int = 2_000) -> StorageFigures:
         service = StoreService(home)
         service.ingest()
         with Journal.open(home, "bench") as journal:
-            durable = [_seconds(lambda: journal.append(_answer(0), durable=True)) for _ in range(50)]
+            durable = [_append_durably_s(journal, _answer(seed)) for seed in range(50)]
             journal_s = _seconds(lambda: _append_all(journal, records))
         ingest_s = _seconds(service.ingest)
-        rebuild_s = _seconds(service.rebuild)
+        rebuild_s = _seconds(lambda: rebuild(service))
         service.close()
     return StorageFigures(
         answers=answers,
@@ -55,6 +56,10 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def _append_durably_s(journal: Journal, record: GenerationRecord) -> float:
+    return _seconds(lambda: journal.append(record, durable=True))
 
 
 def _append_all(journal: Journal, records: Sequence[GenerationRecord]) -> None:

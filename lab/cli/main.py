@@ -24,6 +24,7 @@ COMMANDS = {
     "probes": "lab.cli.probes",
     "store": "lab.cli.store",
     "doctor": "lab.cli.doctor",
+    "bench": "lab.cli.bench",
     "wick": "lab.cli.wick",
 }
 

@@ -1,0 +1,106 @@
+"""`lantern bench`: the lab measured on this machine against plain mlx-lm, interleaved, as ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.output import JsonOption, emit, notice, number, say, show, table
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.bench.both import DecodeFigures
+    from lab.bench.paint import PaintFigure
+    from lab.bench.storage import StorageFigures
+
+PARTS = ("decode", "storage", "paint")
+
+
+def command(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(PARTS)}.")] = None,
+    model: Annotated[str, typer.Option("--model", help="The small model of the decode figures.")] = "wick",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats: a look, not a measurement.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure decoding, storage and first paint here and now; takes a few minutes.
+
+    Example: lantern bench decode --json
+    """
+    chosen = parts or list(PARTS)
+    if unknown := [part for part in chosen if part not in PARTS]:
+        raise LabError(f"bench: no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    figures: dict[str, object] = {}
+    if "decode" in chosen:
+        figures["decode"] = _decode(model, quick, as_json)
+    if "storage" in chosen:
+        figures["storage"] = _storage(quick, as_json)
+    if "paint" in chosen:
+        figures["paint"] = _paint(quick, as_json)
+    if as_json:
+        emit(figures)
+
+
+def _decode(model: str, quick: bool, quiet: bool) -> Sequence[DecodeFigures]:
+    from lab.bench.both import Plan, decode_figures_by_blas
+
+    notice("decoding: the lab and mlx-lm in turns, under each BLAS there is")
+    plan = Plan(wick_turns=8, llama_turns=4, prompts=8, model=model) if quick else Plan(model=model)
+    results = decode_figures_by_blas(plan)
+    if not quiet:
+        for result in results:
+            _show_decode(result)
+    return results
+
+
+def _show_decode(result: DecodeFigures) -> None:
+    streams = [
+        (
+            f"{stream['parameters'] / 1e6:.1f}M",
+            number(stream["temperature"], 1),
+            number(stream["ours_ms_per_token"]),
+            number(stream["peer_ms_per_token"]),
+            number(stream["ratio"], 3),
+        )
+        for stream in result.streams
+    ]
+    headers = ("model", "temperature", "lab, ms/token", "mlx-lm, ms/token", "ratio")
+    title = f"{result.backend}: stream with all statistics and top-5 against mlx_lm.stream_generate"
+    show(table(headers, streams, right=(1, 2, 3, 4), title=title))
+    batteries = [
+        (
+            ", ".join(battery["conditions"]),
+            str(battery["answers"]),
+            number(battery["ours_answers_per_s"]),
+            number(battery["peer_answers_per_s"]),
+            number(battery["gain"]),
+        )
+        for battery in result.batteries
+    ]
+    headers = ("conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain")
+    title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one"
+    show(table(headers, batteries, right=(1, 2, 3, 4), title=title))
+
+
+def _storage(quick: bool, quiet: bool) -> StorageFigures:
+    from lab.bench.storage import measure_storage
+
+    notice("storage: answers of 300 tokens into a journal and into DuckDB")
+    figures = measure_storage(400 if quick else 4_000)
+    if not quiet:
+        say(
+            f"storage: {figures.journal_per_s:,.0f} answers/s journaled, {figures.durable_ms:.1f} ms for one "
+            f"made durable, {figures.ingest_per_s:,.0f}/s ingested, {figures.rebuild_per_s:,.0f}/s rebuilt"
+        )
+    return figures
+
+
+def _paint(quick: bool, quiet: bool) -> PaintFigure:
+    from lab.bench.paint import measure_first_paint
+
+    notice("first paint: the lab on a pseudo-terminal of 120×40")
+    figure = measure_first_paint(3 if quick else 9)
+    if not quiet:
+        say(f"first paint: {figure.paint_s:.3f} s; a bare interpreter takes {figure.interpreter_s:.3f} s")
+    return figure
