@@ -31,7 +31,7 @@ class StorageFigures:
 
 
 def measure_storage(answers: int = 2_000) -> StorageFigures:
-    """Journal, ingest and rebuild `answers` synthetic answers in a home of their own, thrown away afterwards."""
+    """Journal, ingest and rebuild `answers` synthetic answers in a home of their own, thrown away after."""
     records = [_answer(seed) for seed in range(answers)]
     with tempfile.TemporaryDirectory() as folder:
         home = Home.resolve(Path(folder))
