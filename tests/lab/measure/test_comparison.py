@@ -115,7 +115,7 @@ def test_scores_of_different_measures_are_never_subtracted(other: Measure) -> No
 def test_rephrasings_and_repeats_make_one_probe() -> None:
     def side(rows: list[tuple[str, str | None, float]]) -> list[ScoredAnswer]:
         return [
-            ScoredAnswer(probe_id=name, source_probe=source, domain="d", measure=LEK_V1, score=score)
+            ScoredAnswer(probe_id=name, source_probe=source, domain=f"of {name}", measure=LEK_V1, score=score)
             for name, source, score in rows
         ]
 
@@ -132,6 +132,7 @@ def test_rephrasings_and_repeats_make_one_probe() -> None:
         -1,
         1,
     )
+    assert [row.label for row in summary.domains] == ["of P1", "of P2"]
     assert summary.overall.n == 2
     assert summary.left_out == (LeftOut(probe_id="P2_R", reason="no tuned answer"),)
 

@@ -30,12 +30,13 @@ def test_the_published_table_comes_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("win_rate", "level", "power"), [(0.7, 0.05, 0.8), (0.8, 0.01, 0.9), (0.65, 0.1, 0.7)]
+    ("win_rate", "level", "power"), [(0.7, 0.05, 0.8), (0.8, 0.01, 0.9), (0.65, 0.1, 0.7), (0.55, 0.2, 0.2)]
 )
 def test_it_is_the_first_n_that_is_enough(win_rate: float, level: float, power: float) -> None:
     needed = pairs_needed(win_rate, level=level, power=power)
     enough = [n for n in range(1, needed.n + 1) if slow_power(n, win_rate, level) >= power]
     assert enough == [needed.n]
+    assert needed.power == pytest.approx(slow_power(needed.n, win_rate, level))
 
 
 def test_a_sure_winner_needs_the_fewest_pairs_that_can_reject() -> None:
