@@ -140,12 +140,14 @@ def _iso(value: datetime | None) -> str | None:
 
 
 def _refresh_order(con: DuckDBPyConnection) -> str:
+    """List order: by battery, then id with its first number as a number, so that P100 follows P99."""
     version = _version(con, "probe")
     if _is_new(con, "order", version):
         con.execute(
             """
             CREATE OR REPLACE TABLE memory.main.probe_order AS
-            SELECT row_number() OVER (ORDER BY battery, id) - 1 AS pos, probe_row
+            SELECT row_number() OVER (ORDER BY battery, regexp_extract(id, '^[^0-9]*'),
+                TRY_CAST(regexp_extract(id, '[0-9]+') AS UBIGINT), id) - 1 AS pos, probe_row
             FROM (SELECT rowid AS probe_row, battery, id, retired FROM probe
                 QUALIFY row_number() OVER (PARTITION BY battery, id ORDER BY recorded_at DESC, sha256) = 1)
             WHERE NOT retired ORDER BY pos

@@ -257,3 +257,10 @@ def test_a_hundred_thousand_probes_page_by_page(service: StoreService) -> None:
         page = service.query(ask.page_probes, ProbeFilter(), offset, 5000)
         found += [(row.battery, row.id) for row in page]
     assert found == wanted
+
+
+def test_numbers_in_ids_order_as_numbers(service: StoreService) -> None:
+    ids = ["P09_X", "P10_X", "P99_X", "P100_A", "P100_B", "P1000", "R2", "R10", "none", "x" + "9" * 40]
+    service.append(*(probe(name, battery="core") for name in reversed(ids)))
+    rows = service.query(ask.page_probes, ProbeFilter(), 0, 20)
+    assert [row.id for row in rows] == ids
