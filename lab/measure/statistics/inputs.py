@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lab.errors import LabError
 
-BATCH_ELEMENTS = 1 << 21
+BATCH_ELEMENTS = 1 << 18
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def check_confidence(confidence: float) -> float:
 
 
 def batches(rows: int, row_elements: int) -> Iterator[int]:
-    """Sizes that add up to `rows`, so that a batch of rows of `row_elements` numbers stays in about 16 MB."""
+    """Sizes that add up to `rows`; a batch of rows of `row_elements` numbers takes about 2 MB, as fits a cache."""
     size = max(1, BATCH_ELEMENTS // row_elements)
     while rows > 0:
         yield min(size, rows)
