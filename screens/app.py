@@ -195,17 +195,17 @@ class LanternApp(App[None]):
         namespace = {"app": "app", "list": "focused", "tape": "focused"}.get(action.scope, "screen")
         await self.run_action(f"{namespace}.{action.command}")
 
-    def action_show_probes(self) -> None:
-        self.show_screen("probes")
+    async def action_show_probes(self) -> None:
+        await self.show_screen("probes")
 
-    def action_show_live(self) -> None:
-        self.show_screen("live")
+    async def action_show_live(self) -> None:
+        await self.show_screen("live")
 
-    def show_screen(self, screen_id: str) -> LabScreen:
-        """Bring a screen to the front and return it."""
+    async def show_screen(self, screen_id: str) -> LabScreen:
+        """Bring a screen to the front and return it, mounted."""
         while len(self.screen_stack) > 1:
-            self.pop_screen()
-        self.switch_mode(screen_id)
+            await self.pop_screen()
+        await self.switch_mode(screen_id)
         return cast(LabScreen, self.screen)
 
     def action_palette(self) -> None:

@@ -202,12 +202,13 @@ class LabScreen(Screen[None]):
         self.lab.remember()
 
 
-_ENGINE_STYLES = {"ready": "$success", "dead": "bold $error"}
+_ENGINE_STYLES = {"ready": "$success", "empty": "bold $error", "dead": "bold $error"}
 _ENGINE_WORDS = {
     "off": "engine off",
     "starting": "engine starting",
     "loading": "loading model",
     "ready": "ready",
+    "empty": "no model: ^L loads one",
     "dead": "engine down: ^R restarts",
 }
 

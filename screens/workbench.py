@@ -21,7 +21,7 @@ from screens.engine_client import EngineClient, EngineDiedError
 ANSWERS_KEPT = 400
 
 AnswerState = Literal["waiting", "running", "finished", "failed"]
-EngineState = Literal["off", "starting", "loading", "ready", "dead"]
+EngineState = Literal["off", "starting", "loading", "ready", "empty", "dead"]
 
 
 @dataclass(slots=True, eq=False)
@@ -193,8 +193,13 @@ class Workbench:
             await self._client.cancel(job.request_id)
 
     def _state_in_words(self) -> str:
-        words = {"off": "not running", "starting": "starting", "loading": "loading its model"}
-        return words.get(self.engine_state, "not running; Ctrl+R restarts it")
+        words = {
+            "starting": "starting",
+            "loading": "loading its model",
+            "empty": "without a model; Ctrl+L loads one",
+            "dead": "not running; Ctrl+R restarts it",
+        }
+        return words.get(self.engine_state, "not running")
 
     async def _apply(self, event: Event, client: EngineClient) -> None:
         if isinstance(event, Ready):
@@ -251,8 +256,10 @@ class Workbench:
             job.state = "failed"
             self._job_over(job, event.message)
         elif self.engine_state == "loading":
-            self._set_state("ready" if self.model else "dead")
+            # The engine lets the old model go before it loads another.
+            self.model = None
             self.fault = event.message
+            self._set_state("empty")
         for listener in self.on_fault:
             listener(event.message, False)
 

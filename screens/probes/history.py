@@ -28,9 +28,8 @@ def history_table(cells: Sequence[HistoryCell], width: int) -> Content:
     names = max(12, width - NUMBERS_WIDTH - (trend_width + 2 if trend_width else 0))
     model_width = min(max(len(safe_line(cell.model_name)) for cell in cells), names // 2)
     condition_width = names - model_width - 1
-    header = (
-        f"{'model':<{model_width}} {'condition':<{condition_width}}{'n':>4}{'H_t':>6}{'H_w':>6}{'words':>6}"
-    )
+    names_header = f"{_fit('model', model_width)} {_fit('condition', condition_width)}"
+    header = f"{names_header}{'n':>4}{'H_t':>6}{'H_w':>6}{'words':>6}"
     rows = [Content.styled(header + ("  trend" if trend_width else ""), "$foreground 45%")]
     for cell in cells:
         words = "–" if cell.mean_words is None else f"{cell.mean_words:.0f}"

@@ -324,14 +324,14 @@ class ProbesScreen(LabScreen):
         self.rows.unselect_all()
 
     @on(VirtualList.Opened, "#probe-list")
-    def _open_probe(self, event: VirtualList.Opened) -> None:
+    async def _open_probe(self, event: VirtualList.Opened) -> None:
         from lab.probes import from_row
         from screens.live.screen import LiveScreen
 
         event.stop()
-        live = self.lab.show_screen("live")
-        if isinstance(live, LiveScreen):
-            live.call_after_refresh(live.open_probe, from_row(event.row))
+        live = await self.lab.show_screen("live")
+        assert isinstance(live, LiveScreen)
+        live.open_probe(from_row(event.row))
 
     @on(VirtualList.Opened, "#answers")
     def _open_answer(self, event: VirtualList.Opened) -> None:
@@ -348,9 +348,9 @@ class ProbesScreen(LabScreen):
         if stored is None:
             self.lab.tell("That answer is not in the store any more.", severity="warning")
             return
-        live = self.lab.show_screen("live")
-        if isinstance(live, LiveScreen):
-            live.call_after_refresh(live.show_answer, answer_of(stored, shipped()))
+        live = await self.lab.show_screen("live")
+        assert isinstance(live, LiveScreen)
+        live.show_answer(answer_of(stored, shipped()))
 
     # -- writing, importing, exporting -----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from screens.app import LanternApp
 from store.home import Home
@@ -137,11 +138,15 @@ async def lab(
         open_service=lambda _: memory,
         **options,
     )
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.store.state == "ready" and app.bench.engine_state in ("ready", "dead"))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(
+            pilot, lambda: app.store.state == "ready" and app.bench.engine_state in ("ready", "empty", "dead")
+        )
         await pilot.pause()
-        yield app, pilot
-        await app.bench.close()
+        try:
+            yield app, pilot
+        finally:
+            await app.bench.close()
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
@@ -149,6 +154,11 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await pilot.pause(0.02)
+
+
+async def opened(app: LanternApp, pilot: Pilot[None], dialog: type[Screen[Any]]) -> None:
+    """Wait for a window, and for its first field to take keys."""
+    await until(pilot, lambda: isinstance(app.screen, dialog) and app.screen.focused is not None)
 
 
 def screen_text(app: LanternApp) -> str:
