@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -176,13 +176,7 @@ def _rows(file: str) -> Iterator[Iterator[Row]]:
     """The rows of a file: JSON lines, a JSON array, or one text (with the file's name as its id)."""
     from lab.textfiles import decode, json_array, json_lines
 
-    if file == "-":
-        stream: BufferedReader = sys.stdin.buffer  # type: ignore[assignment]
-    else:
-        try:
-            stream = Path(file).open("rb")  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise LabError(f"{file}: cannot be read: {error.strerror or error}") from error
+    stream = _opened(file)
     try:
         start = stream.peek(4096).lstrip(_BLANK)[:1]
         suffix = Path(file).suffix.lower()
@@ -192,11 +186,20 @@ def _rows(file: str) -> Iterator[Iterator[Row]]:
             yield json_array(decode(stream.read(), _name(file)), _name(file))
         else:
             yield iter([(1, {"id": Path(file).name, "text": decode(stream.read(), _name(file))})])
-    except IsADirectoryError as error:
-        raise LabError(f"{file}: is a folder; give a file") from error
     finally:
-        if file != "-":
+        if file == "-":
+            stream.detach()  # stdin is not ours to close
+        else:
             stream.close()
+
+
+def _opened(file: str) -> BufferedReader:
+    if file == "-":
+        return BufferedReader(cast(RawIOBase, sys.stdin.buffer))
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise LabError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _as_json(row: ScoredRow, explain: bool) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def find_answer(text: str, match: str, answers: Sequence[str]) -> Span | None:
 
     `match` is "exact" (the whole text, ignoring case, surrounding quotes or brackets and a final full
     stop), "word" (whole words, ignoring case; a number is not part of a longer one: 7 is not in 17, 7.5,
-    1,007 or -7) or "regex" (a case-insensitive search). Raises LabError for another kind or a pattern that is none.
+    1,007 or -7) or "regex" (a case-insensitive search). Raises LabError for another kind or a bad pattern.
     """
     text = text[:MAX_CHARACTERS]
     if match == "exact":

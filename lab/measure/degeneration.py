@@ -40,6 +40,7 @@ COMPRESSION_RATIO = 0.12
 COMPRESSION_BYTES = 400
 ALTERNATING_SHARE = 0.25
 ALTERNATING_LETTERS = 12
+ALTERNATING_CHANGES = 0.75
 COLLAPSE_CHARACTERS = 12
 EARLY_END_WORDS = 20
 
@@ -73,7 +74,7 @@ class Degeneration:
         repeated_sentence_share: 1 − distinct / all sentences of three words or more, compared by their
             letters only, so that a counted-up loop ("1. Go on. 2. Go on.") shows; None without one.
         compression_ratio: zlib-compressed bytes / bytes; None for an empty text.
-        alternating_share: letters in words whose case changes at most letters / all letters.
+        alternating_share: letters in words whose case changes between three in four letters / all.
         collapsed: empty, or one token.
         early_end: the model ended by itself within 20 words and without closing the sentence.
     """
@@ -172,7 +173,7 @@ def _has_letter(text: str, loop: Loop) -> bool:
 def _loops(text: str, spans: list[Span], words: list[str]) -> Iterator[Loop]:
     """Loops of whole words, then loops inside the long words that these leave over."""
     covered = 0
-    for run in runs(words, MIN_REPEATS):
+    for run in runs(tuple(words), MIN_REPEATS):
         if run.period == 1 and run.repeats <= MIN_REPEATS:
             continue
         yield from _inside(text, spans, covered, run.start)
@@ -220,7 +221,7 @@ def _alternating_share(text: str) -> float:
         letters += len(word)
         if not word.islower() and not word[1:].islower() and not word.isupper():
             changes = sum(a.isupper() != b.isupper() for a, b in itertools.pairwise(word))
-            alternating += len(word) if changes >= 0.6 * (len(word) - 1) else 0
+            alternating += len(word) if changes >= ALTERNATING_CHANGES * (len(word) - 1) else 0
     return alternating / letters if alternating >= ALTERNATING_LETTERS else 0.0
 
 
