@@ -50,7 +50,7 @@ def check_confidence(confidence: float) -> float:
 
 
 def batches(rows: int, row_elements: int) -> Iterator[int]:
-    """Sizes that add up to `rows`; a batch of rows of `row_elements` numbers takes about 2 MB, as fits a cache."""
+    """Sizes that add up to `rows`; a batch of rows of `row_elements` numbers fits a cache (2 MB)."""
     size = max(1, BATCH_ELEMENTS // row_elements)
     while rows > 0:
         yield min(size, rows)
