@@ -1,0 +1,22 @@
+"""What every test shares: Hypothesis without wall-clock deadlines, and a home that is never the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("lab", deadline=None)
+settings.load_profile("lab")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test may touch the real home: whatever does not name one gets this."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LANTERN_HOME", str(home))
+        patch.delenv("LANTERN_MODEL", raising=False)
+        yield home
