@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -143,6 +144,7 @@ def rebuild(service: StoreService, *, force: bool = False) -> RebuildReport:
     lost = lost_journals(journal_sizes(home), reached)
     if lost and not force:
         raise StoreError(f"{lost[0]}: `lantern store check` shows all; --force rebuilds without them")
+    _remove_leftovers(home)
     file = home.tmp / f"rebuild-{os.getpid()}.duckdb"
     file.unlink(missing_ok=True)
     database = Database(home, file=file)
@@ -297,6 +299,28 @@ def _move_aside(home: Home, paths: Sequence[Path]) -> Path | None:
     for path in paths:
         path.replace(place / path.name)
     return place
+
+
+def _remove_leftovers(home: Home) -> None:
+    """What processes that no longer live left in `tmp`: their names carry their process id."""
+    for path in home.tmp.glob("*-[0-9]*"):
+        digits = re.search(r"-(\d+)", path.name)
+        if digits is None or _is_alive(int(digits[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _text(path: Path | None) -> str | None:

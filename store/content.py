@@ -39,9 +39,9 @@ def _content(con: DuckDBPyConnection, table: str) -> TableContent:
 
 def journal_facts(home: Home, upto: dict[str, int]) -> Iterator[Fact]:
     """The valid facts of all journals, of each as far as `upto` says that it was ingested."""
-    for name in journal_sizes(home):
+    for name in journal_sizes(home).keys() & upto.keys():
         for line in read(home.journals / name):
-            if line.end > upto.get(name, 0):
+            if line.end > upto[name]:
                 break
             found = examine(name, line)
             if isinstance(found, Fact) and found.kind != HEADER_KIND:

@@ -6,6 +6,8 @@ A Database belongs to one thread: DuckDB connections are not thread-safe.
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -24,6 +26,9 @@ T = TypeVar("T")
 Work = Callable[["DuckDBPyConnection"], T]
 
 CATALOG = "lab"
+_instances = itertools.count(1)
+"""Each instance spills to a folder of its own: DuckDB's names for its files repeat."""
+
 MEMORY_LIMIT = "1GB"
 _DAMAGE = (
     "Corrupt",
@@ -58,6 +63,7 @@ class Database:
         self._shared = file is None
         self._deadline_s = deadline_s
         self._con: DuckDBPyConnection | None = None
+        self._checked = False
 
     def read(self, work: Work[T]) -> T:
         """Run `work` on the file attached read-only. It must fetch its rows before it returns."""
@@ -99,8 +105,10 @@ class Database:
 
     def interrupt(self) -> None:
         """Stop the running query; may be called from any thread."""
-        if self._con is not None:
-            self._con.interrupt()
+        con = self._con
+        if con is not None:
+            with suppress(Exception):
+                con.interrupt()
 
     def close(self) -> None:
         """Let the instance go."""
@@ -108,8 +116,6 @@ class Database:
             con, self._con = self._con, None
             with suppress(Exception):
                 con.close()
-
-    _checked = False
 
     def _lease(self, mode: Mode) -> AbstractContextManager[None]:
         return lease(self._home, mode, self._deadline_s) if self._shared else nullcontext()
@@ -213,7 +219,7 @@ def connect(home: Home) -> DuckDBPyConnection:
             "threads": 1,
             "async_threads": 1,
             "memory_limit": MEMORY_LIMIT,
-            "temp_directory": str(home.tmp),
+            "temp_directory": str(home.tmp / f"duckdb-{os.getpid()}-{next(_instances)}"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,

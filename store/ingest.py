@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class Ingester:
         self._upto = upto
         self._known: dict[str, int] | None = None
         self._file: tuple[int, int] | None = None
+        self.unreadable: dict[str, str] = {}
+        """Journals that could not be read at the last pass, and why; the others were."""
 
     def ingest(self) -> IngestReport:
         """Bring in everything that is complete in the journals. Cheap when nothing is new."""
@@ -65,6 +68,7 @@ class Ingester:
 
     def _pass(self) -> IngestReport:
         new_records = errors = 0
+        self.unreadable = {}
         if self._known is None or self._file != self._database.file_identity():
             self._known = self._database.read(offsets)
             self._file = self._database.file_identity()
@@ -79,10 +83,16 @@ class Ingester:
             start = self._offset(name)
             end = size if self._upto is None else self._upto.get(name, 0)
             if end > start:
-                for line in read(self._home.journals / name, start):
-                    if self._upto is not None and line.end > end:
-                        break
-                    yield examine(name, line)
+                try:
+                    yield from self._examined(name, start, end)
+                except StoreError as error:
+                    self.unreadable[name] = str(error)
+
+    def _examined(self, name: str, start: int, end: int) -> Iterator[Examined]:
+        for line in read(self._home.journals / name, start):
+            if self._upto is not None and line.end > end:
+                break
+            yield examine(name, line)
 
     def _offset(self, name: str) -> int:
         return (self._known or {}).get(name, 0)
@@ -113,8 +123,12 @@ class Ingester:
 
 def journal_sizes(home: Home) -> dict[str, int]:
     """The journals of a home in order of age (their names are UUIDv7), with their sizes in bytes."""
-    files = home.journals.glob(f"*{SUFFIX}")
-    return {file.name: file.stat().st_size for file in sorted(files)}
+    sizes = {}
+    for file in sorted(home.journals.glob(f"*{SUFFIX}")):
+        # A restore may move it aside meanwhile.
+        with suppress(FileNotFoundError):
+            sizes[file.name] = file.stat().st_size
+    return sizes
 
 
 def _batches(examined: Iterator[Examined]) -> Iterator[list[Examined]]:

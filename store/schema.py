@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FIRST = """
 CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+-- Tells this file from one that was made in its place.
+INSERT INTO meta VALUES ('instance', uuid()::VARCHAR);
 
 -- How far each journal is ingested; committed together with its rows, which makes ingestion exactly-once.
 CREATE TABLE journal (
@@ -96,6 +98,12 @@ CREATE VIEW word_entropy AS
         arg_max_null(value, recorded_at) FILTER (dimension = 'words') AS words
     FROM score WHERE instrument = 'word-entropy' AND dimension IN ('word_entropy_nats', 'words')
     GROUP BY generation_id;
+-- Answers by name, for free SQL.
+CREATE VIEW answer AS
+    SELECT g.*, m.name AS model_name, c.name AS condition_name, c.kernel_name, w.word_entropy_nats, w.words
+    FROM generation g LEFT JOIN model_now m ON m.id = g.model_id
+    LEFT JOIN condition_now c ON c.id = g.condition_id
+    LEFT JOIN word_entropy w ON w.generation_id = g.id;
 """
 
 MIGRATIONS: tuple[str, ...] = (FIRST,)

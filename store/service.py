@@ -44,6 +44,7 @@ class StoreService:
         self._ingester: Ingester | None = None
         self._journal: Journal | None = None
         self._notices: list[str] = [home.notice] if home.notice else []
+        self._told_unreadable: set[str] = set()
         self._closed = False
 
     def query(
@@ -73,7 +74,10 @@ class StoreService:
         return await self._await(self._submit(self._ingest), INGEST_WAIT_S)
 
     def append(self, *records: Record) -> None:
-        """Write records to this process's journal, on disk when this returns, and bring them in."""
+        """Write records to this process's journal, on disk when this returns, and bring them in.
+
+        Raises StoreError when they could not be written. When only the database is busy, a notice says so.
+        """
         self._wait(self._submit(lambda: self._append(records)), INGEST_WAIT_S)
 
     async def aappend(self, *records: Record) -> None:
@@ -147,6 +151,10 @@ class StoreService:
         if report.errors:
             lines = "1 journal line" if report.errors == 1 else f"{report.errors} journal lines"
             self._notices.append(f"set aside, could not be read: {lines}; see `lantern store check`")
+        for name, why in ingester.unreadable.items():
+            if name not in self._told_unreadable:
+                self._told_unreadable.add(name)
+                self._notices.append(why)
         return report.new_records
 
     def _append(self, records: tuple[Record, ...]) -> None:
@@ -155,7 +163,11 @@ class StoreService:
         last = len(records) - 1
         for number, record in enumerate(records):
             self._journal.append(record, durable=number == last)
-        self._ingest()
+        try:
+            self._ingest()
+        except StoreError as error:
+            # It is on disk and will be brought in later: an error would make people save it twice.
+            self._notices.append(f"saved, but not to be seen yet: {error}")
 
     def _with_repair(self, work: Callable[[], T]) -> T:
         """Do `work`; when the database turns out damaged, set it aside, rebuild it and do it once more."""

@@ -32,7 +32,9 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Do it although somet
 def check_store(as_json: JsonOption = False, home: HomeOption = None) -> int:
     """Compare every journal line with the database, read every block, list what could not be read.
 
-    Exit code 1 when something is wrong with what is stored. Example: lantern store check --json
+    Exit code 1 when something is wrong with what is stored.
+
+    Example: lantern store check --json
     """
     from store.check import check
 
@@ -103,7 +105,9 @@ def restore_backup(
 def rebuild_database(force: ForceOption = False, as_json: JsonOption = False, home: HomeOption = None) -> int:
     """Make the database anew from the journals and say whether every table came out the same.
 
-    Exit code 1 when one did not; the old database is then kept aside. Example: lantern store rebuild
+    Exit code 1 when one did not; the old database is then kept aside.
+
+    Example: lantern store rebuild
     """
     from store.backup import rebuild
 

@@ -91,13 +91,13 @@ def history_summary(con: DuckDBPyConnection, battery: str, probe_id: str) -> lis
     """A probe's answers per model and condition, by name. Means leave out answers without a value."""
     rows = con.execute(
         f"""
-        WITH g AS (SELECT * FROM generation WHERE probe_battery = ? AND probe_id = ?)
+        WITH g AS (SELECT * FROM generation WHERE probe_battery = ? AND probe_id = ?), {_WORDS}
         SELECT {_MODEL_NAME} AS model_name, {_CONDITION_NAME} AS condition_name, count(*),
-            avg(mean_entropy_nats), avg(word_entropy_nats), avg(words),
+            avg(mean_entropy_nats), avg(w.nats), avg(w.words),
             coalesce(list(mean_entropy_nats ORDER BY started_at, g.id)
                 FILTER (mean_entropy_nats IS NOT NULL), [])
         FROM g {_NAMES}
-        LEFT JOIN word_entropy w ON w.generation_id = g.id
+        LEFT JOIN w ON w.generation_id = g.id
         GROUP BY ALL ORDER BY model_name, condition_name
         """,  # noqa: S608 - our own names
         [battery, probe_id],
@@ -129,6 +129,14 @@ _NAMES = """
 LEFT JOIN model_now m ON m.id = g.model_id
 LEFT JOIN condition_now c ON c.id = g.condition_id
 """
+_WORDS = """
+w AS (
+    SELECT generation_id,
+        arg_max_null(value, recorded_at) FILTER (dimension = 'word_entropy_nats') AS nats,
+        arg_max_null(value, recorded_at) FILTER (dimension = 'words') AS words
+    FROM score WHERE instrument = 'word-entropy' AND generation_id IN (SELECT id FROM g)
+    GROUP BY generation_id)
+"""
 _MODEL_NAME = "coalesce(m.name, left(g.model_id, 12))"
 _CONDITION_NAME = "coalesce(c.name, left(g.condition_id, 12))"
 
@@ -143,12 +151,7 @@ def _answers(
             SELECT generation_id, arg_max(detail, recorded_at) AS detail FROM score_event
             WHERE instrument = 'word-entropy' AND generation_id IN (SELECT id FROM g)
             GROUP BY generation_id),
-        w AS (
-            SELECT generation_id,
-                arg_max_null(value, recorded_at) FILTER (dimension = 'word_entropy_nats') AS nats,
-                arg_max_null(value, recorded_at) FILTER (dimension = 'words') AS words
-            FROM score WHERE instrument = 'word-entropy' AND generation_id IN (SELECT id FROM g)
-            GROUP BY generation_id)
+        {_WORDS}
         SELECT g.id, {_MODEL_NAME}, {_CONDITION_NAME}, g.started_at, g.n_tokens, g.mean_entropy_nats,
             w.nats, w.words::BIGINT, latest.detail, g.finish_reason, g.tokens_per_second,
             left(g.text, {START_CHARACTERS}), g.probe_battery, g.probe_id,

@@ -193,9 +193,9 @@ def _refresh_answers(con: DuckDBPyConnection) -> None:
 def _version(con: DuckDBPyConnection, table: str) -> str:
     """Changes whenever rows were added to an append-only table, or the file was replaced."""
     rows = con.execute(
-        f"SELECT count(*), max(recorded_at) FROM {table}"  # noqa: S608 - our own names
+        f"SELECT (SELECT value FROM meta WHERE key = 'instance'), count(*), max(recorded_at) FROM {table}"  # noqa: S608 - our own names
     ).fetchall()
-    return f"{rows[0][0]} {rows[0][1]}"
+    return " ".join(str(value) for value in rows[0])
 
 
 def _is_new(con: DuckDBPyConnection, name: str, version: str) -> bool:

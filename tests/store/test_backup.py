@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -163,6 +166,17 @@ def test_a_rebuild_makes_identical_tables(filled: StoreService) -> None:
     assert (list(report.before), list(report.after)) == (before, before)
     assert filled.home.database.stat().st_ino != inode
     assert filled.query(table_contents) == before
+
+
+def test_a_rebuild_sweeps_up_after_the_dead(filled: StoreService) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (filled.home.tmp / f"rebuild-{dead.pid}.duckdb").write_text("half")
+    (filled.home.tmp / f"duckdb-{dead.pid}-1").mkdir()
+    alive = filled.home.tmp / f"rebuild-{os.getppid()}.duckdb"
+    alive.write_text("in the making")
+    rebuild(filled)
+    assert list(filled.home.tmp.iterdir()) == [alive]
 
 
 def test_a_rebuild_mends_rows_that_differ_and_keeps_the_old_file(filled: StoreService) -> None:

@@ -28,7 +28,6 @@ def test_it_is_modest_and_loads_nothing(home: Home) -> None:
         "threads",
         "async_threads",
         "memory_limit",
-        "temp_directory",
         "autoinstall_known_extensions",
         "autoload_known_extensions",
         "allow_community_extensions",
@@ -39,12 +38,19 @@ def test_it_is_modest_and_loads_nothing(home: Home) -> None:
         "threads": 1,
         "async_threads": 1,
         "memory_limit": "953.6 MiB",
-        "temp_directory": str(home.tmp),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
         "python_enable_replacements": False,
     }
+
+
+def test_each_instance_spills_to_a_place_of_its_own_in_the_home(home: Home) -> None:
+    places = {
+        Path(str(rows(Database(home), "SELECT current_setting('temp_directory')")[0][0])) for _ in range(3)
+    }
+    assert len(places) == 3
+    assert {place.parent for place in places} == {home.tmp}
 
 
 def test_nobody_keeps_the_file_open(home: Home) -> None:
@@ -172,7 +178,7 @@ os._exit(0)
     size = home.wal.stat().st_size
     assert size > 40_000
     shutil.copy(home.wal, home.tmp / "wal")
-    assert rows(Database(home), "SELECT count(*) FROM meta") == [(201,)]
+    assert rows(Database(home), "SELECT count(*) FROM meta") == [(202,)]
     shutil.copy(home.tmp / "wal", home.wal)
     damage(home.wal, size // 2)
     with pytest.raises(DamagedDatabaseError):

@@ -247,7 +247,7 @@ def test_a_database_that_was_replaced_is_filled_again(home: Home) -> None:
     ingester = Ingester(home, Database(home))
     write(home, probe("P1"))
     assert ingester.ingest().new_records == 1
-    home.database.unlink()
+    home.database.replace(home.aside / "lab.duckdb")
     assert ingester.ingest().new_records == 1
 
 
@@ -333,3 +333,14 @@ def test_lines_of_another_maker_are_welcome(home: Home, service: StoreService) -
     (home.journals / "foreign.jsonl").write_text(line + "\n")
     assert service.ingest() == 1
     assert rows(service, "SELECT text FROM generation") == [("漢\u2028",)]
+
+
+def test_a_journal_that_cannot_be_read_keeps_none_of_the_others_out(
+    home: Home, service: StoreService
+) -> None:
+    (home.journals / "0.jsonl").mkdir()
+    write(home, probe())
+    assert service.ingest() == 1
+    assert service.ingest() == 0
+    (notice,) = service.take_notices()
+    assert "0.jsonl cannot be read" in notice

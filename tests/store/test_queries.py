@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import store.queries as ask
+from store.backup import rebuild
 from store.ids import new_id
+from store.journal import Journal
 from store.queries import BatteryCount, DomainCount, ProbeFilter
 from store.records import ProbeRecord, SettingRecord
 from store.service import StoreService
@@ -105,6 +107,34 @@ def test_a_list_follows_another_process(service: StoreService) -> None:
     other.close()
     rows = service.query(ask.page_probes, ProbeFilter(), 0, 9)
     assert [(row.id, row.n_answers) for row in rows] == [("P1", 1), ("P2", 0)]
+
+
+def test_a_list_survives_the_replacement_of_the_file(service: StoreService) -> None:
+    """Same number of rows, same times, other row numbers: as after a rebuild by another process."""
+    first, second = Journal.open(service.home, "a"), Journal.open(service.home, "b")
+    second.append(probe("P1", prompt="one"))
+    service.ingest()
+    first.append(probe("P2", prompt="two"))
+    service.ingest()
+    wanted = [("P1", "one"), ("P2", "two")]
+
+    def listed() -> list[tuple[str, str]]:
+        return [(row.id, row.prompt) for row in service.query(ask.page_probes, ProbeFilter(), 0, 9)]
+
+    assert listed() == wanted
+    other = StoreService(service.home)
+    rebuild(other)
+    other.close()
+    assert listed() == wanted
+    first.close()
+    second.close()
+
+
+def test_answers_by_name_for_free_sql(service: StoreService) -> None:
+    answer = generation(mean_entropy_nats=1.5)
+    service.append(model(), condition(), answer, score(answer.id))
+    sql = "SELECT model_name, condition_name, mean_entropy_nats, word_entropy_nats, words FROM answer"
+    assert service.query(lambda con: con.execute(sql).fetchall()) == [("wick", "baseline", 1.5, 4.25, 80.0)]
 
 
 def test_every_field_of_a_probe(service: StoreService) -> None:

@@ -19,7 +19,7 @@ from store.home import Home
 from store.journal import Journal
 from store.service import StoreService
 from tests.store.facts import condition, generation, model, probe, score, trace
-from tests.store.processes import HOLDER, running
+from tests.store.processes import HOLDER, running, start
 
 ENDLESS = "SELECT count(*) FROM range(1000000000) a(i), range(1000000000) b(j) WHERE (i + j) % 7 = 3"
 
@@ -123,11 +123,34 @@ def test_a_stopped_holder_is_named_and_the_service_recovers(
         os.kill(holder.pid, signal.SIGSTOP)
         with pytest.raises(StoreError, match=f"process {holder.pid} holds it"):
             service.query(ask.counts)
-        # What is appended meanwhile is safe in the journal.
-        with pytest.raises(StoreError, match=f"process {holder.pid} holds it"):
-            service.append(probe("P2"))
+        # What is appended meanwhile is safe in the journal: told, but no error that asks to do it again.
+        service.append(probe("P2"))
+        (notice,) = service.take_notices()
+        assert notice.startswith("saved")
+        assert str(holder.pid) in notice
     assert service.ingest() == 1
     assert service.query(ask.counts)["probe"] == 2
+
+
+def test_several_processes_at_work_at_once(home: Home) -> None:
+    """Each appends, asks and ingests; nobody is refused, every record is there once."""
+    script = """
+import store.queries as ask
+from store.service import StoreService
+from tests.store.facts import probe
+with StoreService(home, "lab") as service:
+    for number in range(15):
+        service.append(probe(f"{sys.argv[2]}-{number:02d}"))
+        rows = service.query(ask.page_probes, ask.ProbeFilter(text=sys.argv[2]), 0, 100)
+        assert len(rows) == number + 1, (len(rows), number)
+    assert service.take_notices() == []
+print("done")
+"""
+    workers = [start(home, script, name) for name in ("ANNA", "BERT", "CLEO")]
+    assert [worker.communicate(timeout=120)[0] for worker in workers] == ["done\n"] * 3
+    with StoreService(home) as service:
+        assert service.ingest() == 0
+        assert service.query(ask.counts)["probe"] == 45
 
 
 def fill(home: Home) -> None:
