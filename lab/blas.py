@@ -91,7 +91,7 @@ def single_threaded() -> AbstractContextManager[None]:
     return _process()[1].one()
 
 
-def verify_and_measure(size: int = 768, repeats: int = 5) -> BlasReport:
+def verify_and_measure(size: int = 512, repeats: int = 4) -> BlasReport:
     """The report with the speed of a `size`³ float32 product and whether one agrees with NumPy's float64."""
     report = preload()
     import mlx.core as mx

@@ -41,10 +41,12 @@ def prefill(
     Raises StoppedError when `should_stop` turns true between two chunks.
     """
     owner = f"{loaded.record.id}/{variant}"
-    done, cache = prefix_cache.longest(owner, tokens) if prefix_cache else (0, None)
+    done, cache = 0, None
+    if prefix_cache is not None:
+        done, cache = prefix_cache.longest(owner, tokens)
     if cache is None:
         cache = make_prompt_cache(loaded.model)
-    if prefix_cache and (split := prefix_cache.split_at(owner, tokens, done)):
+    if prefix_cache is not None and (split := prefix_cache.split_at(owner, tokens, done)):
         _read(loaded, tokens[done:split], cache, variant, should_stop)
         prefix_cache.keep(owner, tokens[:split], cache)
         done = split

@@ -110,7 +110,7 @@ def _gumbel(keys: Sequence[int], vocab: int) -> Any:
 
 
 def _u64(value: int) -> Any:
-    return mx.array(value, dtype=mx.uint64)
+    return mx.array(np.array(value, dtype=np.uint64))
 
 
 def _column(values: Sequence[float]) -> Any:
