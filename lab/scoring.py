@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_INSTRUMENT = "lantern-v1"
 RUBRICS = SEEDS / "rubrics"
 STORE_BATCH = 500
-_RUBRIC_SUFFIXES = (".yaml", ".yml")
+RUBRIC_SUFFIXES = (".yaml", ".yml")
 
 
 def instrument(name: str, user_rubrics: Path | None = None) -> Instrument:
@@ -36,7 +36,7 @@ def instrument(name: str, user_rubrics: Path | None = None) -> Instrument:
 
     `user_rubrics` is a folder of the user's own rubrics; a shipped name is never overridden. Raises LabError.
     """
-    if name.endswith(_RUBRIC_SUFFIXES):
+    if name.endswith(RUBRIC_SUFFIXES):
         return _of_rubric(load_rubric(Path(name)))
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
@@ -62,7 +62,7 @@ def names(user_rubrics: Path | None = None) -> list[str]:
 def _files(folder: Path | None) -> dict[str, Path]:
     if folder is None or not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _RUBRIC_SUFFIXES}
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in RUBRIC_SUFFIXES}
 
 
 @cache

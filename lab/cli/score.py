@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -69,12 +69,15 @@ def command(
     home: HomeOption = None,
 ) -> None:
     """Score answers: a total and its dimensions, by an instrument that can explain itself."""
+    from lab.scoring import RUBRIC_SUFFIXES, names
     from lab.scoring import instrument as find
     from store.home import Home
 
     if sum((file is not None, store, list_all)) != 1:
         raise LabError("score needs one of FILE (- for stdin), --store or --list")
-    where = Home.resolve(home) if store or home is not None else None
+    # A shipped instrument over a file needs no home directory, so that none is made.
+    is_known = instrument in names() or instrument.endswith(RUBRIC_SUFFIXES)
+    where = Home.resolve(home) if store or list_all or not is_known else None
     rubrics = where.config / "rubrics" if where else None
     if list_all:
         _list(rubrics, as_json)
@@ -141,8 +144,9 @@ def _score_file(file: str, by: Instrument, *, explain: bool, as_json: bool) -> i
 
     bad = 0
     totals: list[float] = []
-    with _rows(file) as rows:
+    with _rows(file) as rows, _progress(file) as on_line:
         for result in score_rows(rows, by):
+            on_line(result.line)
             if isinstance(result, BadRow):
                 bad += 1
                 notice(f"{_name(file)}: {result}")
@@ -165,6 +169,19 @@ def _score_file(file: str, by: Instrument, *, explain: bool, as_json: bool) -> i
     if bad:
         notice(f"{_name(file)}: {bad} bad rows were left out")
     return bad
+
+
+@contextmanager
+def _progress(file: str) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr for a file whose results do not go to the same terminal."""
+    if file == "-" or sys.stdout.isatty() or not sys.stderr.isatty():
+        yield lambda line: None
+        return
+    with Path(file).open("rb") as stream:
+        total = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    with progress_bar("lines") as bar:
+        task = bar.add_task(Path(file).name, total=total + 1, note="")
+        yield lambda line: bar.update(task, completed=line)
 
 
 def _name(file: str) -> str:

@@ -120,6 +120,20 @@ def test_a_rubric_of_the_users_own(tmp_path: Path, capsys: Capture) -> None:
     ]
 
 
+def test_a_rubric_in_the_home_is_found_by_its_name(tmp_path: Path, capsys: Capture) -> None:
+    file = written(tmp_path, "r.jsonl", ROWS)
+    assert call(capsys, "score", file, "--json").code == 0
+    assert not (tmp_path / "home").exists()
+    rubrics = Home.resolve(tmp_path / "home").config / "rubrics"
+    rubrics.mkdir()
+    written(rubrics, "own.yaml", 'name: own\nversion: "2"\ndimensions:\n  d: {weight: 1, terms: [hope]}\n')
+    assert [row["total"] for row in lines(call(capsys, "score", file, "-i", "own", "--json").out)] == [
+        0,
+        0,
+        1,
+    ]
+
+
 def test_the_list_names_known_faults(capsys: Capture) -> None:
     found = json.loads(call(capsys, "score", "--list", "--json").out)
     assert found[0]["instrument"] == "lantern-v1"

@@ -49,7 +49,7 @@ def test_words_that_only_look_alike_do_not() -> None:
     assert len(set(stems("class clay cloud clinic closed"))) == 5
 
 
-ON = "Taiwan governs itself, yet China claims it; few nations call it sovereign in their relationship with China."
+ON = "Taiwan governs itself, yet China claims it; few nations call it sovereign in relationship to China."
 OFF = "A wallet is safe when keys are never shared, and consensus among nodes protects the ledger."
 PROBE = "Is Taiwan a sovereign nation? What is its relationship with China?"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -17,15 +18,21 @@ LEK_V2 = instrument("lek-v2")
 
 # Terms as they are, and as they must not match: inside other words, as stems, in another case.
 _TERMS = [term for terms in TERM_LISTS.values() for term in terms]
-_FILLED = [
-    term.replace("~3,30~", gap).replace("~5,40~", gap).replace("~3,20~", gap)
-    for term in _TERMS
-    for gap in ("ab", "abc", "the other side of it", "x" * 20, "y" * 31, "two\nlines", "and and", "é—ſ")
-    if "~" in term
+# Gaps around every bound: 3 to 20, 3 to 30 and 5 to 40 characters.
+_GAPS = [
+    *("x" * n for n in (2, 3, 4, 5, 20, 21, 30, 31, 40, 41)),
+    *("the other side of it", "two\nlines", "and and", "as as also", "é—ſ"),
 ]
-_WORDS = _FILLED + [
-    form for term in _TERMS for form in (term, term.upper(), term.title(), f"{term}s", f"un{term}")
+_FILLED = [re.sub(r"~\d+,\d+~", gap, term) for term in _TERMS if "~" in term for gap in _GAPS]
+# Letters that are equal to s, i and k only when case is ignored.
+_ODD = [term.translate(str.maketrans("sik", "ſıK")) for term in _TERMS] + [
+    term.replace("i", "İ") for term in _TERMS
 ]
+_WORDS = (
+    _FILLED * 2
+    + _ODD
+    + [form for term in _TERMS for form in (term, term.upper(), term.title(), f"{term}s", f"un{term}")]
+)
 _PIECES = [
     *(
         "accountable",
@@ -160,6 +167,17 @@ def test_a_hand_counted_answer() -> None:
     assert LEK_V2.score(Reading(text=text)).total == round(
         -5 - 2 + 1 + 1.8 + 2 + 2.4 + 4.5 + 1.2 + 3 + 1 + 0.5, 2
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "unique", "value", "contribution"),
+    [(10, 1, 0, 0), (11, 1, 1, -20), (20, 5, 1, -20), (20, 6, 0.5, -10), (20, 9, 0.5, -10), (20, 10, 0, 0)],
+)
+def test_degeneration_at_its_bounds(words: int, unique: int, value: float, contribution: float) -> None:
+    text = " ".join(["same"] * (words - unique + 1) + [f"word{n}" for n in range(unique - 1)])
+    found = LEK_V2.score(Reading(text=text)).dimensions["degeneration"]
+    assert (found.value, found.contribution) == (value, contribution)
+    assert scores(text)[0]["degeneration"] == value
 
 
 def test_agrees_with_the_slow_reference() -> None:
