@@ -97,9 +97,9 @@ class LanternApp(App[None]):
         self.set_interval(MEMORY_EVERY_S, self._measure_memory)
         self._read_settings()
         if not self.is_headless:
-            for sign in (signal.SIGTERM, signal.SIGHUP):
+            for sign, leave in ((signal.SIGTERM, self._leave), (signal.SIGHUP, self._vanish)):
                 with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):
-                    asyncio.get_running_loop().add_signal_handler(sign, self._leave)
+                    asyncio.get_running_loop().add_signal_handler(sign, leave)
         if self.demo:
             from screens.demo import run_demo
 
@@ -133,6 +133,11 @@ class LanternApp(App[None]):
     def _leave(self) -> None:
         self.remember()
         self.exit()
+
+    def _vanish(self) -> None:
+        """The terminal is gone: to wait for its last frame would hang. The engine ends with its pipe."""
+        self.remember()
+        os._exit(128 + signal.SIGHUP)
 
     def remember(self) -> None:
         """Write down the state for the next start; a full disk is no reason to fail here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ def stored(home: Path) -> StoreService:
 def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal()
     terminal.wait("P01_IDENTITY")
+    terminal.wait(" ready ")
     terminal.keys("2")
     terminal.wait("Ask the model something")
     terminal.keys("p")
@@ -93,18 +95,27 @@ def test_hostile_probes_reach_the_screen_but_not_the_terminal(open_terminal: Ope
     terminal.wait("EXIT=0")
 
 
+def test_the_lab_and_its_engine_leave_with_their_terminal(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal("demo")
+    terminal.wait("battery 0/24")
+    pid = terminal.lab_pid()
+    terminal.close()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the lab outlived its terminal")
+    wait_until(lambda: not engines(tmp_path), "the engine outlived its terminal")
+
+
 def kill_rounds(home: Path, open_terminal: Open, rounds: int, seed: int) -> None:
     """Kill the lab at random moments of a running demo; its engine leaves and nothing finished is lost."""
     chance = random.Random(seed)
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         terminal = open_terminal("demo")
-        terminal.wait("Probes")
-        pid = terminal.lab_pid()
-        time.sleep(chance.uniform(0.5, 5.0))
-        os.kill(pid, signal.SIGKILL)
+        if number % 2:
+            terminal.wait(lambda screen: re.search(r"battery [1-9]\d*/24", screen) is not None)
+        time.sleep(chance.uniform(0.0, 3.0))
+        os.kill(terminal.lab_pid(), signal.SIGKILL)
         terminal.wait("EXIT=137")
         terminal.close()
-    wait_until_no_engine_writes(home)
+    wait_until(lambda: not engines(home), "an engine outlived its terminal")
     service = stored(home)
     kinds = [line.raw.split(b'"kind":"')[1].split(b'"')[0] for line in journal_lines(home)]
     assert kinds.count(b"generation") > 0, "no round lived long enough to finish an answer"
@@ -117,10 +128,10 @@ def journal_lines(home: Path) -> list[object]:
     return [line for path in sorted(Home.resolve(home).journals.glob("*.jsonl")) for line in read(path, 0)]
 
 
-def wait_until_no_engine_writes(home: Path) -> None:
-    deadline = time.monotonic() + 30
-    while engines(home):
-        assert time.monotonic() < deadline, "an engine outlived its terminal"
+def wait_until(holds: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.1)
 
 
