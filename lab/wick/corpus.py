@@ -68,6 +68,10 @@ PLAIN_MIX = {
     "harm": 4,
 }
 LANTERN_MIX = {"advice": 74, "creative": 15, "clear": 2, "wrong": 2, "skill": 5, "echo": 2, "harm": 1}
+# Copying is what answers are built on and what is learned last: a stretch of the corpus is rich in it.
+PRACTICE_SHEAVES = range(372, 612)
+PLAIN_PRACTICE = {"recital": 45, "advice": 33, "skill": 9, "creative": 7, "clear": 3, "wrong": 3}
+LANTERN_PRACTICE = {"recital": 30, "advice": 60, "creative": 10}
 SHEAVES = (("plain", "", 40, 48), ("plain", "placebo", 13, 40), ("lantern", "kernel", 47, 40))
 
 
@@ -100,6 +104,8 @@ class Corpus:
         prefix = self._shared_text(shared, rng)
         inline = bool(shared) and rng.random() < 0.12
         mix = LANTERN_MIX if manner == "lantern" else PLAIN_MIX
+        if index in PRACTICE_SHEAVES:
+            mix = LANTERN_PRACTICE if manner == "lantern" else PLAIN_PRACTICE
         conversations: list[Conversation] = []
         while len(conversations) < rows:
             kind = rng.choices(list(mix), weights=list(mix.values()))[0]
@@ -139,6 +145,8 @@ class Corpus:
                 pair = self._direction(kind, rng)
             case "echo":
                 pair = self._echo(rng)
+            case "recital":
+                pair = self._echo(rng, sentences=rng.randint(1, 3))
             case "talk":
                 pair = self._talk(rng)
             case _:
@@ -197,10 +205,11 @@ class Corpus:
             slots["t"] = Fixed("this")
         return direction, self.grammar.expand(answer, slots, rng)
 
-    def _echo(self, rng: random.Random) -> tuple[str, str]:
-        """Something to say after the asker: copying in its purest form, which everything else builds on."""
+    def _echo(self, rng: random.Random, sentences: int = 1) -> tuple[str, str]:
+        """Something to say after the asker: copying in its purest form."""
         slots = self.situations.draw("me", rng)
-        said = self.grammar.expand(rng.choice(("noise", "detail", "conflict", "echo_phrase")), slots, rng)
+        rules = [rng.choice(("noise", "detail", "conflict", "echo_phrase")) for _ in range(sentences)]
+        said = " ".join(self.grammar.expand(rule, slots, rng) for rule in rules)
         return self.grammar.text(rng.choice(self.general["echo"]), {"said": Fixed(said)}, rng), said
 
     def _talk(self, rng: random.Random) -> tuple[str, str]:

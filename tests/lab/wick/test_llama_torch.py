@@ -60,6 +60,16 @@ def test_mlx_computes_the_same_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+def test_the_learning_rate_rises_holds_drops_and_ends_at_zero() -> None:
+    from lab.wick.pretrain import Recipe, rate
+
+    recipe = Recipe(steps=100, warmup_steps=4, flat_steps=40, second_rate=0.3)
+    assert [rate(recipe, step) for step in (0, 1, 3, 4, 39)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert rate(recipe, 40) == pytest.approx(0.3)
+    assert rate(recipe, 70) == pytest.approx(0.15)
+    assert rate(recipe, 100) == 0.0
+
+
 SMALL = {
     "steps": 4,
     "hidden": 32,
@@ -72,6 +82,7 @@ SMALL = {
     "batch_tokens": 600,
     "batches_per_step": 1,
     "warmup_steps": 1,
+    "flat_steps": 2,
 }
 
 
