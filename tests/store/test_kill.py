@@ -124,8 +124,8 @@ def assert_exactly_once(home: Home, acknowledged: list[str]) -> None:
         assert rebuild(service).identical
 
 
-def test_a_dozen_kills(home: Home, tmp_path: Path) -> None:
-    acknowledged = kill_at_random(home, tmp_path, seed=20, kills=12)
+def test_eight_kills(home: Home, tmp_path: Path) -> None:
+    acknowledged = kill_at_random(home, tmp_path, seed=20, kills=8)
     assert acknowledged
     assert_exactly_once(home, acknowledged)
 

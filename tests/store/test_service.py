@@ -139,7 +139,7 @@ import store.queries as ask
 from store.service import StoreService
 from tests.store.facts import probe
 with StoreService(home, "lab") as service:
-    for number in range(15):
+    for number in range(6):
         service.append(probe(f"{sys.argv[2]}-{number:02d}"))
         rows = service.query(ask.page_probes, ask.ProbeFilter(text=sys.argv[2]), 0, 100)
         assert len(rows) == number + 1, (len(rows), number)
@@ -150,7 +150,7 @@ print("done")
     assert [worker.communicate(timeout=120)[0] for worker in workers] == ["done\n"] * 3
     with StoreService(home) as service:
         assert service.ingest() == 0
-        assert service.query(ask.counts)["probe"] == 45
+        assert service.query(ask.counts)["probe"] == 18
 
 
 def fill(home: Home) -> None:
