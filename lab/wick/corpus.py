@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.seeds import SEEDS
 from lab.wick import skills
-from lab.wick.grammar import Fixed, Grammar, Literal, Slot, load_rules
+from lab.wick.grammar import Fixed, Grammar, Literal, Slot, load_rules, load_yaml
 from lab.wick.situation import Domain, NounPhrase, Situations
 
 WICK_SEEDS = SEEDS / "wick"
@@ -82,9 +80,7 @@ class Corpus:
         rules: dict[str, list[str]] = {}
         for name in RULE_FILES:
             rules |= load_rules(folder / f"{name}.yaml")
-        data: dict[str, Any] = {
-            name: yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in DATA_FILES
-        }
+        data: dict[str, Any] = {name: load_yaml(folder / f"{name}.yaml") for name in DATA_FILES}
         self.grammar = Grammar(rules)
         self.general, self.words = data["general"], data["words"]
         self.held_out = frozenset(data["held_out"])

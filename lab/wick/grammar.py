@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import yaml
 
@@ -149,9 +149,15 @@ def tidy(text: str) -> str:
     return _SENTENCE_START.sub(lambda match: match.group(1) + match.group(2).upper(), text)
 
 
+def load_yaml(path: Path) -> Any:
+    """Read a YAML file, with the C loader (ten times faster) where PyYAML was built with it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+
+
 def load_rules(path: Path) -> dict[str, list[str]]:
     """Rules of one YAML file; every value must be a list of strings."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = load_yaml(path)
     rules: dict[str, list[str]] = {}
     for name, options in raw.items():
         if not isinstance(options, list):

@@ -34,8 +34,8 @@ DIGEST_SHEAVES = 700
 class Recipe:
     """Everything that decides the weights.
 
-    Learning rates are peaks. The first `flat_steps` run at the peak, which is fast and noisy; the rest starts at
-    `second_rate` of it and falls to zero, which lets fine structure such as copying form.
+    Learning rates are peaks. The first `flat_steps` run at the peak, which is fast and noisy; the rest starts
+    at `second_rate` of it and falls to zero, which lets fine structure such as copying form.
     """
 
     seed: int = 7

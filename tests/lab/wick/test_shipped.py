@@ -51,6 +51,7 @@ def test_the_template_takes_a_system_message_and_refuses_strange_roles() -> None
     assert (WICK_SEEDS / "chat_template.jinja").read_text().rstrip("\n") == CHAT_TEMPLATE
 
 
+@pytest.mark.slow
 def test_the_record_names_this_corpus() -> None:
     corpus = read("record")["corpus"]
     assert digest(Corpus(), corpus["seed"], corpus["sheaves"]) == corpus["sha256"]
