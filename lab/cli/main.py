@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "lab.cli.demo",
     "generate": "lab.cli.generate",
     "entropy": "lab.cli.entropy",
+    "score": "lab.cli.score",
     "probes": "lab.cli.probes",
     "store": "lab.cli.store",
     "doctor": "lab.cli.doctor",
