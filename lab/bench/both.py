@@ -26,7 +26,7 @@ class Plan:
 
     wick_turns: int = 40
     llama_turns: int = 24
-    prompts: int = 16
+    prompts: int = 32
     model: str = "wick"
 
 

@@ -1,8 +1,8 @@
 """Decoding against mlx-lm: what statistics cost a stream, and what batching brings a battery.
 
 Both sides run in one process, turn by turn, with the order alternating, and the ratio is the median of the
-turns' ratios: a busy machine slows both. mlx-lm's side is what its user gets: `stream_generate` and `generate`
-with its own sampler, on weights as its own loader leaves them (in float32, as ours, on a CPU).
+turns' ratios: a busy machine slows both. The peer's side is what its user gets: `stream_generate` and
+`generate` with mlx-lm's sampler, on weights as its own loader leaves them (in float32, as ours, on a CPU).
 """
 
 from __future__ import annotations

@@ -83,11 +83,12 @@ class HostLook:
         draw, rows = self._draws[row], self._distributions()
         if draw.sampling.temperature == 0:
             return int(rows.logits[row].argmax()) if draw.given is None else draw.given
-        left = choice(rows.logits[row], rows.weights[row], float(rows.totals[row]), draw.sampling)
+        left = choice(rows.logits[row], rows.weights[row], rows.totals[row], draw.sampling)
         self._sampling_entropies_nats[row] = left.entropy_nats()
         return left.draw(draw.seed, draw.step) if draw.given is None else draw.given
 
     def _distributions(self) -> Distributions:
         if self._rows is None:
-            self._rows = Distributions(np.asarray(self._logits))
+            k = max(draw.alternatives for draw in self._draws)
+            self._rows = Distributions(np.asarray(self._logits), k)
         return self._rows

@@ -202,23 +202,34 @@ class _Live:
         self._loaded = loaded
         self._cache: list[Any] = []
         self._logits: Any = None
+        self._arrived: list[tuple[list[Any], Any]] = []
         self._steps = 0
 
     def join(self, answer: Answer, cache: list[Any], logits: Any) -> None:
         """Add a row with its prefilled cache and the logits `(1, vocab)` behind its prompt."""
-        if self.joinable:
-            cache = [part.merge([part]) for part in cache]
-        if self.answers:
-            for ours, new in zip(self._cache, cache, strict=True):
-                ours.extend(new)
-            logits = mx.concatenate([self._logits, logits])
-        else:
-            self._cache = cache
-        self._logits = logits
         self.answers.append(answer)
+        self._arrived.append((cache, logits))
+
+    def _settle(self) -> None:
+        """Put the rows that have arrived into the batch, all at once: joining copies the batch's caches."""
+        if not self._arrived:
+            return
+        caches, logits = zip(*self._arrived, strict=True)
+        self._arrived = []
+        if self.joinable:
+            together = [parts[0].merge(list(parts)) for parts in zip(*caches, strict=True)]
+        else:
+            (together,) = caches
+        if self._cache:
+            for part, new in zip(self._cache, together, strict=True):
+                part.extend(new)
+            self._logits = mx.concatenate([self._logits, *logits])
+        else:
+            self._cache, self._logits = together, mx.concatenate(list(logits))
 
     def leave(self, places: Sequence[int]) -> None:
         """Drop rows by place."""
+        self._settle()
         stay = [place for place in range(len(self.answers)) if place not in set(places)]
         if len(stay) == len(self.answers):
             return
@@ -232,6 +243,7 @@ class _Live:
 
     def step(self) -> Iterator[tuple[int, TokenStat | Finish]]:
         """Every row takes a token; rows that are over leave."""
+        self._settle()
         answers = list(self.answers)
         look = _look(self._logits, [answer.draw() for answer in answers])
         if not look.known:

@@ -7,6 +7,7 @@ computes the same inside the graph for a GPU.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,6 @@ NOT_NUMBERS = "the model's logits are not numbers (NaN): its weights are damaged
 NEGLIGIBLE = np.float32(-80.0)
 """Log odds below which a token counts as this unlikely: e⁻⁸⁰ is nothing beside float32, but still a normal
 number (denormal arithmetic is fifty times slower), and a masked token's −inf needs no special case."""
-
-_SMALL_VOCAB = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +36,52 @@ class StepStatistics:
 class Distributions:
     """The model's distributions over the next token for several rows, from raw logits `(rows, vocab)`.
 
-    `weights` are exp(z − max z), `totals` their sums: p = weights / totals. Raises LabError for NaN.
+    `weights` `(rows, vocab)` are exp(z − max z), `totals` their sums: p = weights / totals. The `k` best
+    tokens are found at once. Raises LabError for NaN.
     """
 
-    __slots__ = ("entropies_nats", "logits", "tops", "totals", "weights")
+    __slots__ = ("_best", "_expectations", "logits", "totals", "weights")
 
-    def __init__(self, logits: NDArray[np.float32]) -> None:
+    def __init__(self, logits: NDArray[np.float32], k: int) -> None:
         self.logits = logits
-        self.tops = np.maximum.reduce(logits, axis=-1)
-        if np.isnan(self.tops).any():
+        self._best = [_best(row, max(k, 2)) for row in logits]
+        tops = [best[0][1] for best in self._best]
+        if any(map(math.isnan, tops)):
             raise LabError(NOT_NUMBERS)
-        shifted = np.subtract(logits, self.tops[:, None])
+        shifted = np.subtract(logits, np.array(tops, dtype=np.float32)[:, None])
         np.maximum(shifted, NEGLIGIBLE, out=shifted)
         self.weights = np.exp(shifted)
-        self.totals = np.add.reduce(self.weights, axis=-1)
-        # H = ln Σ exp z − Σ p z, with z shifted by its maximum so that nothing is lost to cancellation.
-        np.multiply(shifted, self.weights, out=shifted)
-        self.entropies_nats = np.log(self.totals) - np.add.reduce(shifted, axis=-1) / self.totals
+        self.totals: list[float] = np.add.reduce(self.weights, axis=-1).tolist()
+        self._expectations: list[float] = np.vecdot(self.weights, shifted).tolist()
 
     def statistics(self, row: int, token_id: int, k: int) -> StepStatistics:
         """Statistics of one row for the token that was taken, with its `k` best alternatives.
 
-        Equal probabilities are listed in the order of their ids.
+        H = ln Σ exp z − Σ p z, with z shifted by its maximum so that nothing is lost to cancellation.
         """
-        logits, total = self.logits[row], float(self.totals[row])
-        best = top_k(logits, max(k, 2)).tolist()
-        p_best = [float(p) / total for p in self.weights[row][best]]
-        taken = logits[token_id]
+        total, best = self.totals[row], self._best[row]
+        log_total, top = math.log(total), best[0][1]
+        taken = float(self.logits[row, token_id])
+        alternatives = tuple((token, math.exp(value - top) / total) for token, value in best)
         return StepStatistics(
-            entropy_nats=max(float(self.entropies_nats[row]), 0.0),
-            surprisal_nats=max(float(self.tops[row] - taken) + float(np.log(total)), 0.0),
-            p_top1=p_best[0],
-            margin=p_best[0] - p_best[1] if len(p_best) > 1 else 1.0,
-            rank=0 if taken == self.tops[row] else int(np.count_nonzero(logits > taken)),
-            alternatives=tuple(zip(best[:k], p_best[:k], strict=True)),
+            entropy_nats=max(log_total - self._expectations[row] / total, 0.0),
+            surprisal_nats=max(top - taken + log_total, 0.0),
+            p_top1=alternatives[0][1],
+            margin=alternatives[0][1] - alternatives[1][1] if len(best) > 1 else 1.0,
+            rank=0 if taken == top else int(np.count_nonzero(self.logits[row] > taken)),
+            alternatives=alternatives[:k],
         )
 
 
-def top_k(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Indices of the `k` largest values, largest first, equal ones by index."""
-    k = min(k, values.size)
-    if values.size <= _SMALL_VOCAB:
-        edge = np.partition(values, -k)[-k]
-        candidates = np.flatnonzero(values >= edge)
-        return candidates[np.argsort(-values[candidates], kind="stable")][:k]
-    # In a large vocabulary a few passes of argmax are cheaper than a partition.
-    rest = values.copy()
-    best = np.empty(k, dtype=np.int64)
-    for i in range(k):
-        best[i] = rest.argmax()
-        rest[best[i]] = -np.inf
+def _best(logits: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
+    """The `k` best tokens of one row and their logits, best first, equal ones by id; NaN counts as best.
+
+    A few passes of argmax: cheaper than a partition in a large vocabulary, and with cold caches in any.
+    """
+    rest = logits.copy()
+    best = []
+    for _ in range(min(k, rest.size)):
+        token = int(rest.argmax())
+        best.append((token, float(rest[token])))
+        rest[token] = -np.inf
     return best

@@ -11,7 +11,7 @@ from lab.decode.graph import GraphLook, _gumbel
 from lab.decode.look import Draw, HostLook
 from lab.decode.noise import gumbel, step_key
 from lab.decode.sampling import choice
-from lab.decode.statistics import Distributions, top_k
+from lab.decode.statistics import Distributions
 from lab.decode.types import Sampling
 from lab.errors import LabError
 from lab.measure import predictive
@@ -81,7 +81,7 @@ def test_nan_is_an_error(look):
 def test_statistics_equal_the_float64_reference(vocab, scale, seed, shift):
     z = random_logits(1, vocab, scale, seed) + np.float32(1000.0 * shift)
     token = seed % vocab
-    stats = Distributions(z).statistics(0, token, k=min(5, vocab))
+    stats = Distributions(z, k=5).statistics(0, token, k=5)
     assert stats.entropy_nats == pytest.approx(float(predictive.entropy_nats(z[0])), abs=2e-5)
     assert stats.surprisal_nats == pytest.approx(predictive.surprisal_nats(z[0], token), rel=1e-5, abs=2e-5)
     assert stats.p_top1 == pytest.approx(predictive.p_top1(z[0]), abs=1e-5)
@@ -89,12 +89,21 @@ def test_statistics_equal_the_float64_reference(vocab, scale, seed, shift):
     assert stats.rank == predictive.rank(z[0], token)
 
 
+def test_a_large_vocabulary_loses_no_precision():
+    z = random_logits(2, 152_000, 1.5)
+    rows = Distributions(z, k=5)
+    for row in range(2):
+        stats = rows.statistics(row, 77, k=5)
+        assert stats.entropy_nats == pytest.approx(float(predictive.entropy_nats(z[row])), abs=2e-5)
+        assert stats.surprisal_nats == pytest.approx(predictive.surprisal_nats(z[row], 77), abs=2e-5)
+        assert [token for token, _ in stats.alternatives] == np.argsort(-z[row])[:5].tolist()
+
+
 @given(st.integers(1, 9), st.lists(st.integers(-3, 3), min_size=1, max_size=60))
-def test_top_k_orders_ties_by_index(k, values):
-    expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
-    assert top_k(np.array(values, dtype=np.float32), k).tolist() == expected
-    wide = np.array([*values, *[-9.0] * 20_000], dtype=np.float32)
-    assert top_k(wide, min(k, len(values))).tolist() == expected[: len(values)]
+def test_alternatives_come_best_first_and_equal_ones_by_id(k, values):
+    logits = np.array([values], dtype=np.float32)
+    listed = [token for token, _ in Distributions(logits, k).statistics(0, 0, k).alternatives]
+    assert listed == sorted(range(len(values)), key=lambda token: (-values[token], token))[:k]
 
 
 def slow_survivors(p: np.ndarray, sampling: Sampling) -> set[int]:
@@ -127,8 +136,8 @@ def slow_survivors(p: np.ndarray, sampling: Sampling) -> set[int]:
 @settings(max_examples=200, deadline=None)
 def test_filters_leave_what_their_definitions_say(vocab, scale, seed, top_p, top_k_, min_p):
     sampling = Sampling(temperature=0.7, top_p=top_p, top_k=top_k_, min_p=min_p)
-    rows = Distributions(random_logits(1, vocab, scale, seed))
-    left = choice(rows.logits[0], rows.weights[0], float(rows.totals[0]), sampling)
+    rows = Distributions(random_logits(1, vocab, scale, seed), k=5)
+    left = choice(rows.logits[0], rows.weights[0], rows.totals[0], sampling)
     p = np.exp(predictive.log_probabilities(rows.logits[0]))
     expected = slow_survivors(p, sampling)
     difference = expected ^ set(left.token_ids.tolist())
@@ -169,8 +178,8 @@ def test_equal_models_draw_equal_tokens_and_near_ones_mostly():
     sampling = Sampling(temperature=1.0, top_p=1.0)
 
     def drawn(logits: np.ndarray) -> list[int]:
-        rows = Distributions(logits[None])
-        left = choice(logits, rows.weights[0], float(rows.totals[0]), sampling)
+        rows = Distributions(logits[None], k=0)
+        left = choice(logits, rows.weights[0], rows.totals[0], sampling)
         return [left.draw(seed=5, step=step) for step in range(400)]
 
     same = sum(a == b for a, b in zip(drawn(z), drawn(near), strict=True))
