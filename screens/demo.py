@@ -10,11 +10,7 @@ if TYPE_CHECKING:
 
 
 async def run_demo(lab: LanternApp) -> None:
-    """Once the model is loaded, ask the demo's probes at baseline and under the kernel."""
+    """Ask the demo's probes at baseline and under the kernel; they wait in line for the model."""
     from lab.demo import demo_asks
 
-    asks = await asyncio.to_thread(demo_asks)
-    while lab.bench.engine_state in ("starting", "loading", "off"):
-        await asyncio.sleep(0.05)
-    if lab.bench.engine_state == "ready":
-        await lab.bench.ask(asks, "demo battery")
+    await lab.bench.ask(await asyncio.to_thread(demo_asks), "demo battery")

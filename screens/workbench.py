@@ -6,6 +6,7 @@ of tokens never becomes a burst of drawing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,7 @@ class Workbench:
         self._clock = clock
         self._client: EngineClient | None = None
         self._by_generation: dict[str, Answer] = {}
+        self._up = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -171,8 +173,10 @@ class Workbench:
         await self._client.load(model)
 
     async def ask(self, asks: Sequence[Ask], title: str, batch_size: int = 8) -> Job:
-        """Put asks to the engine; they wait in line behind what is under way."""
-        if self._client is None or self.engine_state != "ready":
+        """Put asks to the engine; they wait in line behind what is under way, the loading of a model too."""
+        if self.engine_state == "starting":
+            await self._up.wait()
+        if self._client is None or self.engine_state not in ("loading", "ready"):
             raise LabError(f"no answers now: the engine is {self._state_in_words()}")
         request_id = self._client.next_request_id()
         name = str(self.model["name"]) if self.model else self.model_name
@@ -194,8 +198,6 @@ class Workbench:
 
     def _state_in_words(self) -> str:
         words = {
-            "starting": "starting",
-            "loading": "loading its model",
             "empty": "without a model; Ctrl+L loads one",
             "dead": "not running; Ctrl+R restarts it",
         }
@@ -284,6 +286,10 @@ class Workbench:
 
     def _set_state(self, state: EngineState) -> None:
         self.engine_state = state
+        if state == "starting":
+            self._up.clear()
+        else:
+            self._up.set()
         self._changed()
 
     def _changed(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,16 @@ async def test_old_answers_are_forgotten_and_running_ones_kept(
     assert running.answers[0] in bench.answers
     assert len(bench.jobs) <= 12
     assert dataclasses.is_dataclass(running)
+
+
+async def test_what_is_asked_before_the_model_is_there_waits_in_line(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path, "wick")
+    bench._client = client = SilentClient()  # type: ignore[assignment]
+    bench._set_state("starting")
+    early = asyncio.create_task(bench.ask([ask()], "early"))
+    await asyncio.sleep(0)
+    assert not early.done()
+    await apply(bench, Ready(pid=1, device="cpu", backend="b"))
+    job = await early
+    assert [name for name, _ in client.sent] == ["load", "generate"]
+    assert bench.current_job is job
