@@ -77,10 +77,8 @@ SCREENS: tuple[ScreenSpec, ...] = (
 )
 
 _APP = (
-    Action(
-        "app.help", ("f1", "question_mark"), "Help", "Explain the pane you are in and its keys.", footer=True
-    ),
-    Action("app.palette", ("ctrl+p",), "Palette", "Find any action by name.", footer=True, palette=False),
+    Action("app.help", ("f1", "question_mark"), "Help", "Explain the pane you are in and its keys."),
+    Action("app.palette", ("ctrl+p",), "Palette", "Find any action by name.", palette=False),
     Action("app.stop", ("x",), "Stop", "Stop the work that is running; finished answers stay.", footer=True),
     Action(
         "app.copy", ("y",), "Copy", "Copy the selected text, or else what the pane shows, to the clipboard."

@@ -13,6 +13,7 @@ import signal
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
@@ -26,7 +27,7 @@ from screens.memory import resident_bytes
 from screens.palette import ActionProvider
 from screens.shell import LabScreen
 from screens.store_link import StoreLink
-from screens.theme.themes import DEFAULT, SHIPPED, user_themes
+from screens.theme.themes import DEFAULT, SHIPPED, VARIABLE_DEFAULTS, user_themes
 from screens.workbench import Answer, Job, Workbench
 from store.errors import StoreError
 
@@ -82,6 +83,10 @@ class LanternApp(App[None]):
         self.switch_mode(self._start_screen)
         self.call_after_refresh(self._begin)
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Text that steps back, and text that almost vanishes: a theme may name its own."""
+        return dict(VARIABLE_DEFAULTS)
+
     def _first_screen(self, start: str | None) -> str:
         wanted = start or ("live" if self.demo else self.state.screen)
         return wanted if screen_spec(wanted) else SCREENS[0].id
@@ -111,8 +116,8 @@ class LanternApp(App[None]):
                 self.tell(theme, severity="warning")
             else:
                 self.register_theme(theme)
-        if self.state.theme in self.available_themes:
-            self.theme = self.state.theme
+                if theme.name == self.state.theme:
+                    self.theme = theme.name
         keymap, faults = load_keymap(self.home.config)
         self.set_keymap(keymap)
         if faults:
@@ -151,6 +156,12 @@ class LanternApp(App[None]):
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> Worker[None]:
         """Run work in the background; if it fails, a window says so."""
         return self.run_worker(work, name=name, exit_on_error=False)
+
+    def latest(self, name: str, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Like `spawn`, but of several works of one name only the last goes on."""
+        # As a function and not a coroutine: what is replaced before it began is then never made.
+        begin: Any = partial(work, *arguments)
+        self.run_worker(begin, name=name, group=name, exclusive=True, exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:

@@ -31,10 +31,10 @@ class Dialog(ModalScreen[Result], Generic[Result]):
         background: $surface; border: round $border; padding: 1 2;
         border-title-color: $primary; border-title-style: bold;
     }
-    Dialog .note { color: $foreground 65%; height: auto; }
+    Dialog .note { color: $muted; height: auto; }
     Dialog .fault { color: $error; height: auto; }
     Dialog .buttons { height: auto; align-horizontal: right; margin-top: 1; }
-    Dialog Button { min-width: 10; margin-left: 2; background: $foreground 12%; color: $foreground; }
+    Dialog Button { min-width: 8; margin-left: 2; background: $foreground 12%; color: $foreground; }
     Dialog Button.-primary { background: $primary 85%; color: $background; }
     Dialog Button:focus { text-style: bold underline; background: $primary; color: $background; }
     Dialog Input { border: none; height: 1; padding: 0 1; background: $foreground 8%; }
@@ -56,7 +56,7 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     }
     Dialog RadioSet { height: auto; width: 100%; border: none; padding: 0; background: $surface; }
     Dialog RadioSet > RadioButton { background: $surface; }
-    Dialog RadioSet > RadioButton > .toggle--button { color: $foreground 20%; background: $surface; }
+    Dialog RadioSet > RadioButton > .toggle--button { color: $faint; background: $surface; }
     Dialog RadioSet > RadioButton.-on > .toggle--button { color: $primary; background: $surface; }
     Dialog RadioSet > RadioButton.-selected > .toggle--label {
         background: $foreground 8%; color: $foreground;
@@ -159,7 +159,7 @@ class ChoiceDialog(Dialog[tuple[str, ...]]):
 
     def _prompt(self, choice: Choice, widest: int) -> Content:
         label = Content(safe_line(choice.label).ljust(widest))
-        return label if choice.n is None else label + Content.styled(f"  {choice.n:>6,}", "$foreground 55%")
+        return label if choice.n is None else label + Content.styled(f"  {choice.n:>6,}", "$muted")
 
     def action_take(self) -> None:
         self.dismiss(tuple(self.query_one(SelectionList[Any]).selected))

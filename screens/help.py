@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -15,6 +16,12 @@ from textual.widgets import Static
 
 from screens.actions import ACTIONS, SCOPE_TITLES, Action
 from screens.dialogs import Dialog
+from screens.formats import clip
+
+WIDTH = 96
+FRAME = 8
+KEYS_WIDTH = 13
+ID_WIDTH = 22
 
 PANES: dict[str, tuple[str, str]] = {
     "tape": (
@@ -81,7 +88,7 @@ class HelpDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[Any]] = [Binding("f1,question_mark,q", "close", "Close", show=False)]
     DEFAULT_CSS = """
-    HelpDialog > Vertical { width: 84; height: 90%; }
+    HelpDialog > Vertical { width: 96; height: 90%; }
     HelpDialog VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
     """
 
@@ -94,7 +101,7 @@ class HelpDialog(Dialog[None]):
             box.border_title = Content(self._title)
             with VerticalScroll(can_focus=True):
                 yield Static(Content(self._text))
-                for scope in SCOPE_TITLES:
+                for scope in reversed(SCOPE_TITLES):
                     actions = [
                         action for action in ACTIONS if action.scope == scope and action.id in self._live
                     ]
@@ -103,14 +110,18 @@ class HelpDialog(Dialog[None]):
             yield Static(Content("Escape closes · keys can be changed in config/keymap.yaml"), classes="note")
 
     def _keys(self, scope: str, actions: Iterable[Action]) -> Content:
+        """Keys, what they do, and the id by which a keymap names them."""
+        text_width = max(20, min(WIDTH, self.app.size.width - 8) - KEYS_WIDTH - ID_WIDTH - FRAME)
         lines = [Content.styled(f"\n{SCOPE_TITLES[scope]}", "bold $primary")]
         for action in actions:
-            keys = " ".join(self._live[action.id])
+            first, *more = textwrap.wrap(action.help, text_width)
+            keys = clip(" ".join(self._live[action.id]), KEYS_WIDTH - 1)
             lines.append(
                 Content.assemble(
-                    (f"{keys:<14}", "$secondary"),
-                    (f"{action.help}", ""),
-                    (f"  {action.id}", "$foreground 35%"),
+                    (f"{keys:<{KEYS_WIDTH}}", "$secondary"),
+                    f"{first:<{text_width}}",
+                    (f"  {action.id}", "$faint"),
                 )
             )
+            lines += [Content(" " * KEYS_WIDTH + rest) for rest in more]
         return Content("\n").join(lines)

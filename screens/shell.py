@@ -9,13 +9,14 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
 from lab.safetext import safe_line
 from screens import formats
-from screens.actions import ACTIONS, BY_ID, SCREENS
+from screens.actions import ACTIONS, SCREENS, Action
 from screens.widgets.bars import bar_content
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class TopBar(ActionBar):
             tab = Content.styled(f" {spec.key} {spec.title} ", style)
             parts += [tab.stylize(_click(f"app.show-{spec.id}")), Content(" ")]
         left = Content("").join(parts)
-        right = Content.assemble(("F1", "$primary"), (" help  ", "$foreground 60%"), ("^P", "$primary"))
-        right += Content.styled(" palette", "$foreground 60%")
+        right = Content.assemble(("F1", "$primary"), (" help  ", "$muted"), ("^P", "$primary"))
+        right += Content.styled(" palette", "$muted")
         gap = self.size.width - left.cell_length - right.cell_length
         return left if gap < 1 else left + Content(" " * gap) + right
 
@@ -108,39 +109,52 @@ class KeyBar(ActionBar):
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> Content:
-        room = self.size.width
+        here, everywhere = self._items()
+        right = Content("  ").join(everywhere)
+        room = self.size.width - right.cell_length - 2
         shown: list[Content] = []
-        for item in self._items():
+        for item in here:
             room -= item.cell_length + 2
             if room < -2:
                 break
             shown.append(item)
-        return Content("  ").join(shown)
+        left = Content("  ").join(shown)
+        gap = max(2, self.size.width - left.cell_length - right.cell_length)
+        return left + Content(" " * gap) + right
 
-    def _items(self) -> Iterable[Content]:
-        live = self.screen.active_bindings
-        by_id = {active.binding.id: active for active in reversed(live.values()) if active.binding.id}
-        typing = self.screen.focused is not None and getattr(self.screen.focused, "takes_text", False)
-        for action in sorted(ACTIONS, key=_footer_order):
-            active = by_id.get(action.id)
-            if not action.footer or active is None or (typing and len(active.binding.key) == 1):
-                continue
+    def _items(self) -> tuple[list[Content], list[Content]]:
+        """What can be done on this screen and pane, and what can be done everywhere."""
+        keys: dict[str, tuple[str, bool]] = {}
+        for active in self.screen.active_bindings.values():
             key = self.app.get_key_display(active.binding)
-            key_style = "bold $primary" if active.enabled else "$foreground 35%"
-            label_style = "$foreground 85%" if active.enabled else "$foreground 35%"
-            yield Content.assemble((key, key_style), (f" {action.label}", label_style)).stylize(
-                _click(action.id)
-            )
+            action_id = active.binding.id or ""
+            if action_id not in keys or len(key) < len(keys[action_id][0]):
+                keys[action_id] = (key, active.enabled)
+        typing = getattr(self.screen.focused, "takes_text", False)
+        here: list[Content] = []
+        everywhere: list[Content] = []
+        for action in sorted(ACTIONS, key=lambda action: action.scope in ("list", "tape")):
+            if not action.footer or action.id not in keys:
+                continue
+            key, enabled = keys[action.id]
+            if not (typing and len(key) == 1):
+                (everywhere if action.scope == "app" else here).append(_item(action, key, enabled))
+        return here, everywhere
 
 
-def _footer_order(action: object) -> int:
-    """A screen's own keys come first, then those of the focused widget, then the lab's."""
-    scope = getattr(action, "scope", "")
-    return {"app": 2, "list": 1, "tape": 1}.get(scope, 0)
+def _item(action: Action, key: str, enabled: bool) -> Content:
+    key_style = "bold $primary" if enabled else "$faint"
+    label_style = "$foreground 85%" if enabled else "$faint"
+    return Content.assemble((key, key_style), (f" {action.label}", label_style)).stylize(_click(action.id))
 
 
 def _click(action_id: str) -> Style:
     return Style.from_meta({"do": action_id})
+
+
+def lab_of(node: DOMNode) -> LanternApp:
+    """The app of a pane, as the lab that it is."""
+    return cast("LanternApp", node.app)
 
 
 class LabScreen(Screen[None]):
@@ -164,7 +178,7 @@ class LabScreen(Screen[None]):
 
     @property
     def lab(self) -> LanternApp:
-        return cast("LanternApp", self.app)
+        return lab_of(self)
 
     def on_mount(self) -> None:
         self._ticks = 0
@@ -239,21 +253,17 @@ def device_words(device: str, backend: str) -> str:
 def work_content(job: Job | None) -> Content:
     """ "battery 14/101 · 86 tok/s · ETA 0:42", with a small bar for batteries."""
     if job is None:
-        return Content.styled("idle", "$foreground 45%")
+        return Content.styled("idle", "$muted")
     if job.cancelling:
         return Content.styled("stopping…", "$warning")
     title = safe_line(job.title)
     if not job.is_battery:
         return Content.assemble(
-            (title, "$foreground 85%"), (f" · {formats.rate(job.tokens_per_second)}", "$foreground 60%")
+            (title, "$foreground 85%"), (f" · {formats.rate(job.tokens_per_second)}", "$muted")
         )
     return Content.assemble(
         (f"{title} ", "$foreground 85%"),
         (f"{job.done}/{job.total} ", "bold"),
         bar_content(job.done, job.total, 8, "$primary"),
-        (f" {formats.rate(job.tokens_per_second)} · ETA {formats.clock(job.eta_s)}", "$foreground 60%"),
+        (f" {formats.rate(job.tokens_per_second)} · ETA {formats.clock(job.eta_s)}", "$muted"),
     )
-
-
-def action_label(action_id: str) -> str:
-    return BY_ID[action_id].label

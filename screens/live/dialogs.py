@@ -58,7 +58,7 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
     SamplingDialog .row { height: 1; }
     SamplingDialog Label { width: 14; color: $foreground 80%; }
     SamplingDialog Input { width: 12; }
-    SamplingDialog .rule { width: 1fr; padding-left: 2; color: $foreground 45%; }
+    SamplingDialog .rule { width: 1fr; padding-left: 2; color: $muted; }
     SamplingDialog .presets { height: 1; margin-bottom: 1; }
     SamplingDialog .presets Button { min-width: 4; margin: 0 1 0 0; }
     """
@@ -149,7 +149,7 @@ class BranchDialog(Dialog[Alternative]):
     def _option(self, number: int, alternative: Alternative) -> Option:
         return Option(
             Content.assemble(
-                (f"{number}  ", "$foreground 45%"),
+                (f"{number}  ", "$muted"),
                 (probability(alternative.p), "bold"),
                 "  ",
                 bar_content(alternative.p, 1.0, 16, "$secondary"),

@@ -8,13 +8,14 @@ from textual.content import Content
 from textual.widget import Widget
 
 from lab.safetext import safe_line
-from screens.formats import MISSING, clip, count, nats, rate, size
+from screens.formats import MISSING, clip, count, nats, plural, rate, short_id, size
 from screens.live.setup import sampling_parts
 from screens.widgets.gauge import heading
 from screens.widgets.virtual_list import Cell
 from screens.workbench import Answer
 
 LABEL = 11
+ENDINGS = {"stop": "ended by itself", "length": "cut at the limit", "cancelled": "stopped"}
 
 
 class AnswerFacts(Widget):
@@ -39,9 +40,7 @@ class AnswerFacts(Widget):
         return Content("\n").join(rows)
 
     def _row(self, label: str, value: str, width: int) -> Content:
-        return Content.assemble(
-            (f"{label:<{LABEL}}", "$foreground 55%"), clip(safe_line(value), width - LABEL)
-        )
+        return Content.assemble((f"{label:<{LABEL}}", "$muted"), clip(safe_line(value), width - LABEL))
 
 
 def facts_of(answer: Answer | None) -> list[tuple[str, str]]:
@@ -62,6 +61,21 @@ def facts_of(answer: Answer | None) -> list[tuple[str, str]]:
         ("prefill", MISSING if prefill is None else f"{prefill:,.0f} ms"),
         ("peak mem", size(record.get("peak_memory_bytes"))),
     ]
+
+
+def state_words(answer: Answer) -> list[str]:
+    """How far an answer is or how it ended, the most important first."""
+    speed = rate(answer.tokens_per_second)
+    counted = plural(len(answer.tokens), "token")
+    if answer.state == "waiting":
+        return ["waiting for its turn"]
+    if answer.state == "failed":
+        return [counted, answer.fault]
+    if answer.record is None:
+        return [f"{len(answer.tokens)}/{answer.ask.sampling.max_tokens} tokens", speed]
+    reason = str(answer.record["finish_reason"])
+    stored = f"stored {short_id(answer.generation_id or '')}"
+    return [counted, ENDINGS.get(reason, reason), stored, speed]
 
 
 def answer_cells(answer: Answer, width: int) -> list[Cell]:

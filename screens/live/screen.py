@@ -19,23 +19,19 @@ from lab.ramp import entropy_level, level_color
 from lab.safetext import safe_line
 from screens import formats
 from screens.actions import bindings
-from screens.live.facts import AnswerFacts, answer_cells
-from screens.live.readings import entropy_reading
+from screens.live.facts import answer_cells, state_words
+from screens.live.gauges import GaugePane
 from screens.live.setup import Setup, setup_parts
-from screens.live.token_panel import TokenPanel
 from screens.shell import LabScreen
 from screens.widgets.chart import LineChart
-from screens.widgets.gauge import EntropyGauge
 from screens.widgets.legend import RampLegend
 from screens.widgets.prompt_box import PromptBox
-from screens.widgets.thermometer import WordThermometer
 from screens.widgets.token_tape import TokenTape
 from screens.widgets.virtual_list import VirtualList
 from screens.workbench import Answer
 
 if TYPE_CHECKING:
     from lab.kernels import Kernel
-    from lab.measure.zones import ZoneTable
     from store.records import ProbeRecord
 
 BORDER_ROOM = 4
@@ -59,7 +55,6 @@ class LiveScreen(LabScreen):
         self.following = True
         self.probe: ProbeRecord | None = None
         self._kernels: Sequence[Kernel] = ()
-        self._zones: ZoneTable | None = None
         self._n_shown = 0
         self._revision = 0
         self._series: list[float] = []
@@ -86,15 +81,11 @@ class LiveScreen(LabScreen):
                 pane.border_title = Content("H_t along the answer")
                 pane.border_subtitle = "nats"
                 yield LineChart(id="chart", least_top=2.0)
-        with Vertical(id="side", classes="pane") as side:
-            side.border_title = "Gauges"
-            yield EntropyGauge()
-            yield WordThermometer()
-            yield TokenPanel()
-            yield AnswerFacts()
+        yield GaugePane(id="side")
 
     def set_ready(self) -> None:
         self._tape = self.query_one(TokenTape)
+        self._gauges = self.query_one(GaugePane)
         self._restore_setup()
         self.call_after_refresh(self._load_seeds)
         self._show_setup()
@@ -112,8 +103,7 @@ class LiveScreen(LabScreen):
 
         try:
             self._kernels = shipped()
-            self._zones = load_table(None)
-            self.query_one(WordThermometer).set_table(self._zones)
+            self._gauges.set_zones(load_table(None))
             self._restore_kernel()
         except LabError as error:
             self.lab.tell(str(error), severity="error")
@@ -222,35 +212,23 @@ class LiveScreen(LabScreen):
 
     def _draw_gauges(self) -> None:
         self._gauges_dirty = False
-        answer = self.shown
-        tokens = answer.tokens if answer else []
         model = self.lab.bench.model
-        self.query_one(EntropyGauge).show(
-            entropy_reading(tokens, int(model["vocab_size"]) if model else None)
-        )
-        self.query_one(AnswerFacts).show(answer)
+        self._gauges.show_answer(self.shown, int(model["vocab_size"]) if model else None)
         self._draw_token()
         self._draw_titles()
 
     def _draw_token(self) -> None:
         tokens = self.shown.tokens if self.shown else []
-        cursor = self._tape.cursor
-        under = cursor is not None and cursor < len(tokens)
-        token = tokens[cursor] if under and cursor is not None else (tokens[-1] if tokens else None)
-        self.query_one(TokenPanel).show(token, under)
-        self.query_one(LineChart).show(self._series, cursor if under else None)
+        cursor = (
+            self._tape.cursor if self._tape.cursor is not None and self._tape.cursor < len(tokens) else None
+        )
+        token = tokens[-1 if cursor is None else cursor] if tokens else None
+        self._gauges.show_token(token, under_cursor=cursor is not None)
+        self.query_one(LineChart).show(self._series, cursor)
 
     def _draw_words(self) -> None:
-        from lab.measure.words import measure
-        from lab.measure.zones import zone_of
-
         self._words_dirty = False
-        thermometer = self.query_one(WordThermometer)
-        if self.shown is None or not self.shown.tokens or self._zones is None:
-            thermometer.show(None)
-            return
-        words = measure(self.shown.text)
-        thermometer.show(words, zone_of(words.word_entropy_nats, words.words, self._zones))
+        self._gauges.show_words(self.shown)
 
     def _draw_session(self) -> None:
         """The answers of this session, where the screen is wide enough to list them."""
@@ -277,34 +255,19 @@ class LiveScreen(LabScreen):
             self._show(event.row)
 
     def _draw_titles(self) -> None:
-        pane = self.query_one("#tape-pane")
-        answer = self.shown
+        pane, answers, answer = self.query_one("#tape-pane"), self.lab.bench.answers, self.shown
         if answer is None:
-            pane.border_title = "Answer"
-            pane.border_subtitle = ""
+            pane.border_title, pane.border_subtitle = "Answer", ""
             return
         room = pane.size.width - BORDER_ROOM
-        pane.border_title = Content(safe_line(formats.join_fitting(self._title(answer), room)))
-        pane.border_subtitle = Content(safe_line(formats.join_fitting(self._state(answer), room)))
-
-    def _title(self, answer: Answer) -> list[str]:
-        answers = self.lab.bench.answers
         place = f"{answers.index(answer) + 1}/{len(answers)}" if answer in answers else "stored"
-        what = answer.ask.probe_id or "free prompt"
-        return [f"Answer {place}", answer.ask.kernel_name or "baseline", what]
-
-    def _state(self, answer: Answer) -> list[str]:
-        speed = formats.rate(answer.tokens_per_second)
-        counted = formats.plural(len(answer.tokens), "token")
-        if answer.state == "waiting":
-            return ["waiting for its turn"]
-        if answer.state == "failed":
-            return [counted, answer.fault]
-        if answer.record is None:
-            return [f"{len(answer.tokens)}/{answer.ask.sampling.max_tokens} tokens", speed]
-        reason = {"stop": "ended by itself", "length": "cut at the limit", "cancelled": "stopped"}
-        how = reason.get(str(answer.record["finish_reason"]), str(answer.record["finish_reason"]))
-        return [counted, how, f"stored {formats.short_id(answer.generation_id or '')}", speed]
+        title = [
+            f"Answer {place}",
+            answer.ask.kernel_name or "baseline",
+            answer.ask.probe_id or "free prompt",
+        ]
+        pane.border_title = Content(safe_line(formats.join_fitting(title, room)))
+        pane.border_subtitle = Content(safe_line(formats.join_fitting(state_words(answer), room)))
 
     @on(TokenTape.CursorMoved)
     def _cursor_moved(self) -> None:

@@ -61,4 +61,4 @@ def setup_parts(setup: Setup) -> list[str]:
     first, *filters = sampling_parts(sampling)
     seed = [f"seed {setup.seed}"] if sampling.temperature > 0 else []
     kernel = f"kernel {setup.kernel.name}" if setup.kernel else "no kernel"
-    return [kernel, first, *seed, *filters, f"≤{sampling.max_tokens} tokens"]
+    return [f"next: {kernel}", first, *seed, *filters, f"≤{sampling.max_tokens} tokens"]

@@ -38,7 +38,7 @@ class TokenPanel(Widget):
         token, width = self._token, self.size.width
         if token is None:
             hint = "Arrow keys or the mouse put a cursor on a token."
-            return heading("Token", "", width) + Content("\n") + Content.styled(hint, "$foreground 55%")
+            return heading("Token", "", width) + Content("\n") + Content.styled(hint, "$muted")
         what = "Token at the cursor" if self._under_cursor else "Newest token"
         rows = [heading(what, f"#{token.index + 1}", width), *self._facts(token, width)]
         rows += [self._alternative(token, index, width) for index in range(len(token.alternatives))]
@@ -48,17 +48,17 @@ class TokenPanel(Widget):
         color = level_color(entropy_level(token.entropy_nats), dark=self.app.current_theme.dark)
         piece = Content.assemble(
             (visible(token.text, width - 14), f"bold {color}"),
-            ("  H_t ", "$foreground 55%"),
+            ("  H_t ", "$muted"),
             (nats(token.entropy_nats), "bold"),
         )
         choice = Content.assemble(
-            ("surprisal ", "$foreground 55%"),
+            ("surprisal ", "$muted"),
             (nats(token.surprisal_nats), "bold"),
-            ("  rank ", "$foreground 55%"),
+            ("  rank ", "$muted"),
             (f"{token.rank}", "bold"),
         )
         if width >= 38:
-            margin = (("  margin ", "$foreground 55%"), (probability(token.margin), "bold"))
+            margin = (("  margin ", "$muted"), (probability(token.margin), "bold"))
             choice += Content.assemble(*margin)
         return [piece, choice]
 
@@ -67,7 +67,7 @@ class TokenPanel(Widget):
         chosen = alternative.token_id == token.token_id
         bar_width = max(4, width - 21)
         return Content.assemble(
-            (f"{index + 1} ", "$foreground 45%"),
+            (f"{index + 1} ", "$muted"),
             (probability(alternative.p), "bold" if chosen else ""),
             " ",
             bar_content(alternative.p, 1.0, bar_width, "$primary" if chosen else "$secondary"),

@@ -33,14 +33,16 @@ class RunDialog(Dialog[RunPlan]):
 
     BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Run", priority=True, show=False)]
     DEFAULT_CSS = """
-    RunDialog > Vertical { width: 66; }
+    RunDialog > Vertical { width: 72; }
     RunDialog SelectionList { max-height: 6; }
-    RunDialog .heading { color: $foreground 55%; margin-top: 1; }
+    RunDialog .heading { color: $muted; margin-top: 1; }
     RunDialog #first { margin-top: 0; }
     RunDialog .row { height: 1; }
     RunDialog Label { width: 24; color: $foreground 80%; }
     RunDialog Input { width: 12; }
-    RunDialog .sum { margin-top: 1; color: $primary; }
+    RunDialog .sum { width: 1fr; color: $primary; }
+    RunDialog.-short > Vertical { padding: 0 2; max-height: 100%; }
+    RunDialog.-short .heading { margin-top: 0; }
     """
 
     def __init__(
@@ -71,8 +73,8 @@ class RunDialog(Dialog[RunPlan]):
             yield from self._row("answers per condition", "n-seeds", "1")
             yield from self._row("first seed", "first-seed", str(self._seed))
             yield from self._row("answers at once (batch)", "batch", "8")
-            yield Static(Content(""), classes="sum")
             with Horizontal(classes="buttons"):
+                yield Static(Content(""), classes="sum")
                 yield Button(Content("Run"), id="run", variant="primary", compact=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
@@ -156,7 +158,7 @@ class ProbeForm(Dialog["ProbeRecord"]):
     ProbeForm .row { height: 1; margin-bottom: 1; }
     ProbeForm Label { width: 12; color: $foreground 80%; }
     ProbeForm Input { width: 1fr; }
-    ProbeForm Input:disabled { color: $foreground 50%; }
+    ProbeForm Input:disabled { color: $muted; }
     ProbeForm TextArea { height: 10; border: none; background: $foreground 8%; padding: 0 1; }
     ProbeForm TextArea:focus { border: none; background: $foreground 12%; }
     """

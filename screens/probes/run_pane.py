@@ -53,8 +53,8 @@ class RunPane(Widget):
             (name, "$foreground 80%"),
             " ",
             (condition, "$secondary"),
-            (f"{len(answer.tokens):>5} ", "$foreground 45%"),
-            (tail_of(answer, room), "$foreground 65%"),
+            (f"{len(answer.tokens):>5} ", "$muted"),
+            (tail_of(answer, room), "$muted"),
         )
 
 

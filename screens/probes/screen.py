@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from lab.safetext import safe_line, safe_text
+from lab.safetext import safe_line
 from screens.actions import bindings
-from screens.dialogs import Choice, ChoiceDialog, LineDialog
 from screens.formats import plural
-from screens.probes.history import answer_cells, answers_header, history_table, probe_cells, probe_facts
+from screens.probes.detail import ProbeDetail
+from screens.probes.history import probe_cells
 from screens.probes.run_pane import RunPane
 from screens.probes.source import ProbeSource
 from screens.shell import LabScreen
@@ -25,11 +25,10 @@ from screens.widgets.virtual_list import VirtualList
 
 if TYPE_CHECKING:
     from screens.probes.plan import RunPlan
-    from store.queries import AnswerRow, ProbeFilter, ProbeRow
+    from store.queries import ProbeFilter, ProbeRow
     from store.records import ProbeRecord
 
 SEARCH_AFTER_S = 0.15
-DETAIL_AFTER_S = 0.06
 RUN_EVERY = 3
 OWN_BATTERY = "own"
 
@@ -68,21 +67,7 @@ class ProbesScreen(LabScreen):
                     empty="The store is being read …",
                     id="probe-list",
                 )
-            with Vertical(id="detail"):
-                with Vertical(id="probe-pane", classes="pane"):
-                    with VerticalScroll(id="probe-text"):
-                        yield Static(id="prompt-text")
-                    yield Static(id="facts")
-                with Container(id="history-pane", classes="pane") as pane:
-                    pane.border_title = Content("History")
-                    pane.border_subtitle = Content("H_t, H_w: mean nats")
-                    yield Static(id="history")
-                with Vertical(id="answers-pane", classes="pane") as pane:
-                    pane.border_title = Content("Answers, newest first")
-                    yield Static(id="answers-header")
-                    yield VirtualList(
-                        answer_cells, lambda row: row.generation_id, empty="None yet.", id="answers"
-                    )
+            yield ProbeDetail(id="probe-detail")
         with Container(id="run-pane", classes="pane"):
             yield RunPane()
 
@@ -91,12 +76,11 @@ class ProbesScreen(LabScreen):
         return self.query_one("#probe-list", VirtualList)
 
     @property
-    def answer_rows(self) -> VirtualList[AnswerRow]:
-        return self.query_one("#answers", VirtualList)
+    def detail(self) -> ProbeDetail:
+        return self.query_one(ProbeDetail)
 
     def set_ready(self) -> None:
         self.source = self.source or ProbeSource(self.lab.store)
-        self.query_one("#probe-text").can_focus = False
         state = self.lab.state
         if state.search:
             box = self.query_one(SearchBox)
@@ -127,9 +111,7 @@ class ProbesScreen(LabScreen):
 
     def reload(self, *, keep_cursor: bool) -> None:
         """Ask again what the filter shows; of several askings only the last counts."""
-        self.app.run_worker(
-            self._reload(keep_cursor), name="read probes", group="probes", exclusive=True, exit_on_error=False
-        )
+        self.lab.latest("read probes", self._reload, keep_cursor)
 
     async def _reload(self, keep_cursor: bool) -> None:
         assert self.source is not None
@@ -168,33 +150,8 @@ class ProbesScreen(LabScreen):
     def _probe_moved(self, event: VirtualList.Moved) -> None:
         event.stop()
         self._probe = event.row
-        self.app.run_worker(
-            self._show_probe(event.row),
-            name="read a probe",
-            group="probe",
-            exclusive=True,
-            exit_on_error=False,
-        )
-
-    async def _show_probe(self, probe: ProbeRow | None) -> None:
-        self._draw_probe(probe)
-        if probe is None or self.source is None:
-            return
-        await asyncio.sleep(DETAIL_AFTER_S)
-        cells = await self.source.summary(probe)
-        answers = await self.source.answers(probe)
-        width = self.query_one("#history").size.width
-        self.query_one("#history", Static).update(history_table(cells, width))
-        self.query_one("#answers-header", Static).update(answers_header(width))
-        self.answer_rows.show_rows(answers, keep_cursor=True)
-
-    def _draw_probe(self, probe: ProbeRow | None) -> None:
-        pane = self.query_one("#probe-pane")
-        title = safe_line(probe.id) if probe else "No probe"
-        pane.border_title = Content(title)
-        text = Content(safe_text(probe.prompt)) if probe else Content("")
-        self.query_one("#prompt-text", Static).update(text)
-        self.query_one("#facts", Static).update(probe_facts(probe) if probe else Content(""))
+        if self.source is not None:
+            self.detail.show(event.row, self.source)
 
     # -- what is running -------------------------------------------------------------------------------------
 
@@ -218,9 +175,7 @@ class ProbesScreen(LabScreen):
     @on(Input.Changed, "#search")
     def _search_changed(self, event: Input.Changed) -> None:
         self.lab.state.search = event.value
-        self.app.run_worker(
-            self._search_soon(), name="search", group="search", exclusive=True, exit_on_error=False
-        )
+        self.lab.latest("search", self._search_soon)
 
     async def _search_soon(self) -> None:
         await asyncio.sleep(SEARCH_AFTER_S)
@@ -252,6 +207,8 @@ class ProbesScreen(LabScreen):
         self.lab.spawn(self._choose_batteries(), "filter by battery")
 
     async def _choose_batteries(self) -> None:
+        from screens.dialogs import Choice, ChoiceDialog
+
         assert self.source is not None
         choices = [Choice(row.battery, row.battery, row.n) for row in await self.source.batteries()]
 
@@ -266,6 +223,8 @@ class ProbesScreen(LabScreen):
         self.lab.spawn(self._choose_domains(), "filter by domain")
 
     async def _choose_domains(self) -> None:
+        from screens.dialogs import Choice, ChoiceDialog
+
         assert self.source is not None
         rows = await self.source.domains(self.lab.state.batteries)
         choices = [Choice(row.domain, row.domain, row.n) for row in rows]
@@ -378,6 +337,8 @@ class ProbesScreen(LabScreen):
         self.lab.tell(message)
 
     def action_import_file(self) -> None:
+        from screens.dialogs import LineDialog
+
         def load(path: str | None) -> None:
             if path:
                 self.lab.spawn(self._import(Path(path).expanduser()), "import probes")
@@ -397,6 +358,8 @@ class ProbesScreen(LabScreen):
             self.app.push_screen(ErrorDialog(f"{plural(len(file.bad), 'row')} left out", lines))
 
     def action_export_file(self) -> None:
+        from screens.dialogs import LineDialog
+
         def export(path: str | None) -> None:
             if path:
                 self.lab.spawn(self._export(Path(path).expanduser()), "export probes")

@@ -23,6 +23,8 @@ DARK = Theme(
     warning="#E6B566",
     error="#E58080",
     variables={
+        "muted": "#8D93A1",
+        "faint": "#4C5263",
         "block-cursor-background": "#E6B566",
         "block-cursor-foreground": "#12141B",
         "block-cursor-text-style": "none",
@@ -54,6 +56,8 @@ LIGHT = Theme(
     error="#A93232",
     dark=False,
     variables={
+        "muted": "#66676D",
+        "faint": "#B3AFA3",
         "block-cursor-background": "#8A5A00",
         "block-cursor-foreground": "#FFFFFF",
         "block-cursor-text-style": "none",
@@ -84,6 +88,8 @@ CONTRAST = Theme(
     error="#FF8787",
     text_alpha=1.0,
     variables={
+        "muted": "#C6C6C6",
+        "faint": "#8A8A8A",
         "block-cursor-background": "#FFD75F",
         "block-cursor-foreground": "#000000",
         "block-cursor-text-style": "bold",
@@ -94,6 +100,7 @@ CONTRAST = Theme(
     },
 )
 
+VARIABLE_DEFAULTS = {"muted": "#8A8A8A", "faint": "#6A6A6A"}
 SHIPPED = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
 

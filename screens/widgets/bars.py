@@ -30,12 +30,17 @@ def bar_content(value: float, maximum: float, width: int, style: str) -> Content
     return Content.assemble((filled, style), (rest, "$foreground 15%"))
 
 
-def trend(series: Sequence[float], width: int) -> str:
-    """The last `width` values as levels between their least and greatest; equal ones are a middle level."""
+def trend(series: Sequence[float], width: int, least_span: float = 0.0) -> str:
+    """The last `width` values as levels between their least and greatest; equal ones are a middle level.
+
+    Where they span less than `least_span`, the scale spans that much around them: noise stays flat.
+    """
     shown = series[-width:] if width > 0 else ()
     if not shown:
         return ""
     low, high = min(shown), max(shown)
-    if high - low < 1e-9:
+    span = max(high - low, least_span)
+    if span < 1e-9:
         return _LEVELS[3] * len(shown)
-    return "".join(_LEVELS[round((value - low) / (high - low) * 7)] for value in shown)
+    floor = (low + high - span) / 2
+    return "".join(_LEVELS[round((value - floor) / span * 7)] for value in shown)

@@ -82,7 +82,7 @@ class LineChart(Widget):
     DEFAULT_CSS = """
     LineChart {
         height: 6;
-        .chart--axis { color: $foreground 45%; }
+        .chart--axis { color: $muted; }
         .chart--line { color: $secondary; }
         .chart--band { background: $primary 12%; }
         .chart--marker { background: $primary 45%; }

@@ -50,7 +50,7 @@ class EntropyGauge(Widget):
             self._row("now", reading.now_nats, scale),
             self._row("mean", reading.mean_nats, scale),
             self._row("p90", reading.p90_nats, scale),
-            Content.styled(self._foot(scale), "$foreground 55%"),
+            Content.styled(self._foot(scale), "$muted"),
         ]
         return Content("\n").join(rows)
 
@@ -74,4 +74,4 @@ class EntropyGauge(Widget):
 def heading(title: str, unit: str, width: int) -> Content:
     """A pane's title at the left and its unit at the right."""
     gap = " " * max(1, width - len(title) - len(unit))
-    return Content.assemble((title, "bold $foreground 90%"), gap, (unit, "$foreground 45%"))
+    return Content.assemble((title, "bold $foreground 90%"), gap, (unit, "$muted"))

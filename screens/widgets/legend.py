@@ -21,7 +21,7 @@ class RampLegend(Widget):
         styles = token_styles(self.background_colors[1], dark=self.app.current_theme.dark)
         bounds = ["0", *(f"{bound:g}" for bound in LEVEL_BOUNDS_NATS[:-1]), f"{LEVEL_BOUNDS_NATS[-1]:g}+"]
         wide = self.size.width >= 58
-        parts: list[Content] = [Content.styled("H_t nats ", "$foreground 55%")]
+        parts: list[Content] = [Content.styled("H_t nats ", "$muted")]
         for style, bound in zip(styles, bounds, strict=True):
             sample = f" {bound} " if wide else bound
             parts += [Content.styled(sample, Style.from_rich_style(style)), Content(" ")]

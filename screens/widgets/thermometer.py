@@ -52,7 +52,7 @@ class WordThermometer(Widget):
             heading("Word entropy H_w", "nats", self.size.width),
             self._value(),
             self._scale(),
-            Content.styled(self._bounds(), "$foreground 45%"),
+            Content.styled(self._bounds(), "$muted"),
             self._statement(),
             self._companion(),
         ]
@@ -68,7 +68,7 @@ class WordThermometer(Widget):
     def _value(self) -> Content:
         reading = self._reading
         if reading is None:
-            return Content.styled("–", "$foreground 55%")
+            return Content.styled("–", "$muted")
         parts = [f"n {plural(reading.words, 'word')}", f"{reading.types:,} distinct"]
         detail = "  " + join_fitting(parts, self.size.width - 7, ", ")
         return Content.assemble((nats(reading.word_entropy_nats), "bold"), (detail, "$foreground 70%"))
@@ -79,7 +79,7 @@ class WordThermometer(Widget):
         parts = []
         for x in range(width):
             zone = self._band_at(x)
-            style = _BAND_STYLES[zone % len(_BAND_STYLES)] if self._table else "$foreground 20%"
+            style = _BAND_STYLES[zone % len(_BAND_STYLES)] if self._table else "$faint"
             if x == marker:
                 parts.append(("◆", f"bold $text on {style}"))
             else:
@@ -105,7 +105,7 @@ class WordThermometer(Widget):
         return Content.assemble(
             ("zone ", "$foreground 70%"),
             (self._zone.name, "bold $primary"),
-            (f"  {_range(self._zone)}", "$foreground 55%"),
+            (f"  {_range(self._zone)}", "$muted"),
         )
 
     def _companion(self) -> Content:

@@ -43,7 +43,7 @@ class TokenTape(ScrollView, can_focus=True):
             background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
         }
         .tape--branch { background: $secondary 35%; color: $text; text-style: bold; }
-        .tape--break { color: $foreground 25%; }
+        .tape--break { color: $faint; }
     }
     """
 
@@ -68,7 +68,6 @@ class TokenTape(ScrollView, can_focus=True):
         self._levels: list[int] = []
         self._layout_lines = TapeLayout(80)
         self._styles: tuple[Style, ...] = ()
-        self._blank_styles: tuple[Style, ...] = ()
         self._special: dict[str, Style] = {}
         self._strips: dict[int, Strip] = {}
         self._following = True
@@ -249,7 +248,6 @@ class TokenTape(ScrollView, can_focus=True):
         if not self._styles:
             background = self.background_colors[1]
             self._styles = token_styles(background, dark=self.app.current_theme.dark)
-            self._blank_styles = tuple(Style(bgcolor=style.bgcolor) for style in self._styles)
             self._special = {
                 name: self.get_component_rich_style(f"tape--{name}") for name in ("cursor", "branch", "break")
             }
@@ -259,7 +257,7 @@ class TokenTape(ScrollView, can_focus=True):
             return self._special["branch"]
         if text == NEWLINE_GLYPH:
             return self._special["break"]
-        return (self._blank_styles if text.isspace() else self._styles)[self._levels[last]]
+        return self.rich_style if text.isspace() else self._styles[self._levels[last]]
 
     def _redraw(self, first_line: int) -> None:
         for y in range(first_line, len(self._layout_lines.lines)):

@@ -56,7 +56,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         scrollbar-gutter: stable;
         overflow-x: hidden;
         overflow-y: auto;
-        .list--muted { color: $foreground 55%; }
+        .list--muted { color: $muted; }
         .list--accent { color: $secondary; }
         .list--good { color: $success; }
         .list--warn { color: $warning; }
@@ -79,8 +79,17 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         def control(self) -> VirtualList[Any]:
             return self.list
 
-    class Opened(Moved):
+    class Opened(Message):
         """Enter (or a double click) on a row."""
+
+        def __init__(self, sender: VirtualList[Any], row: Any) -> None:
+            super().__init__()
+            self.list = sender
+            self.row = row
+
+        @property
+        def control(self) -> VirtualList[Any]:
+            return self.list
 
     class SelectionChanged(Message):
         """Rows were selected or unselected."""

@@ -9,16 +9,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
 from screens.app import LanternApp
+from screens.theme.themes import DARK, VARIABLE_DEFAULTS
 from store.home import Home
 from store.queries import AnswerRow, BatteryCount, DomainCount, HistoryCell, ProbeFilter, ProbeRow
 from store.records import ProbeRecord, Record
 
 ENGINE = Path(__file__).with_name("fake_engine.py")
 PATIENCE_S = 20.0
+
+
+class Stage(App[None]):
+    """An app with the lab's look for a widget by itself."""
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(VARIABLE_DEFAULTS)
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.theme = DARK.name
 
 
 def engine_command(*options: str) -> list[str]:
@@ -150,10 +163,13 @@ async def lab(
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    """Let the app work until a condition holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await pilot.pause(0.02)
+    """Let the app work until a condition holds; if it never does, say what is on the screen."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                await pilot.pause(0.02)
+    except TimeoutError:
+        raise AssertionError(f"it did not come to pass; the screen shows\n{screen_text(pilot.app)}") from None
 
 
 async def opened(app: LanternApp, pilot: Pilot[None], dialog: type[Screen[Any]]) -> None:
@@ -161,6 +177,6 @@ async def opened(app: LanternApp, pilot: Pilot[None], dialog: type[Screen[Any]])
     await until(pilot, lambda: isinstance(app.screen, dialog) and app.screen.focused is not None)
 
 
-def screen_text(app: LanternApp) -> str:
+def screen_text(app: App[Any]) -> str:
     """What the terminal shows, line by line, as text."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())

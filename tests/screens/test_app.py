@@ -14,6 +14,7 @@ from screens.app import LanternApp
 from screens.dialogs import ErrorDialog
 from screens.help import HelpDialog
 from screens.live.dialogs import BranchDialog, SamplingDialog
+from screens.live.facts import state_words
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
 from screens.widgets.gauge import EntropyGauge
@@ -92,7 +93,7 @@ async def test_stopping_keeps_what_was_written(tmp_path: Path) -> None:
         await until(pilot, lambda: live.shown is not None and live.shown.state == "finished")
         assert live.shown is not None and live.shown.record is not None
         assert live.shown.record["finish_reason"] == "cancelled"
-        assert "stopped" in live._state(live.shown)
+        assert "stopped" in state_words(live.shown)
 
 
 async def test_an_engine_that_dies_is_named_and_can_be_restarted(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def in_probes(app: LanternApp, pilot: Pilot[None], text: str) -> None:
     probes = await app.show_screen("probes")
     assert isinstance(probes, ProbesScreen)
     await until(pilot, lambda: probes.rows.current == row)
-    await until(pilot, lambda: probes.answer_rows.total == 1)
+    await until(pilot, lambda: probes.detail.answer_rows.total == 1)
 
 
 async def in_the_run_pane(app: LanternApp, pilot: Pilot[None], text: str) -> None:

@@ -191,7 +191,7 @@ async def test_import_of_a_missing_file_is_one_clear_line(tmp_path: Path) -> Non
         await shows(pilot, app, 12)
         await fill(app, pilot, "i", str(tmp_path / "none.yaml"))
         await until(pilot, lambda: isinstance(app.screen, ErrorDialog))
-        await until(pilot, lambda: "none.yaml" in screen_text(app))
+        await until(pilot, lambda: "cannot be read: No such file" in screen_text(app))
         assert "Traceback" not in screen_text(app)
 
 
@@ -283,8 +283,8 @@ async def test_an_answer_from_the_history_opens_on_live(tmp_path: Path) -> None:
     )
     store.answers = [row]
     async with lab(tmp_path, start="probes", store=store) as (app, pilot):
-        await until(pilot, lambda: probes_screen(app).answer_rows.total == 1)
-        probes_screen(app).answer_rows.focus()
+        await until(pilot, lambda: probes_screen(app).detail.answer_rows.total == 1)
+        probes_screen(app).detail.answer_rows.focus()
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
         await until(pilot, lambda: app.screen.query_one(TokenTape).n_tokens == 3)

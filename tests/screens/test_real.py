@@ -63,6 +63,6 @@ async def test_what_the_tape_showed_is_what_the_store_holds(tmp_path: Path) -> N
         await pilot.press("ctrl+s")
         await until(pilot, lambda: list(app.bench.jobs.values())[-1].over)
         await until(pilot, lambda: probes.rows.current is not None and probes.rows.current.n_answers == 3)
-        await until(pilot, lambda: probes.answer_rows.total == 3)
+        await until(pilot, lambda: probes.detail.answer_rows.total == 3)
         await pilot.press("q")
     assert app.return_code == 0

@@ -6,30 +6,26 @@ import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.selection import Selection
 
 from lab.decode.types import TokenStat
 from lab.ramp import LEVELS
-from screens.theme.themes import DARK
 from screens.widgets.token_tape import TokenTape
 from tests.screens.fake_engine import statistics
+from tests.screens.fakes import Stage
 
 
 def tokens(texts: list[str], start: int = 0) -> list[TokenStat]:
     return [statistics(start + n, text, 7, seed=1) for n, text in enumerate(texts)]
 
 
-class TapeApp(App[None]):
+class TapeApp(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.moves: list[int | None] = []
-
-    def on_mount(self) -> None:
-        self.register_theme(DARK)
-        self.theme = DARK.name
 
     def compose(self) -> ComposeResult:
         yield TokenTape(id="tape")

@@ -6,24 +6,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
-from screens.theme.themes import DARK
 from screens.widgets.virtual_list import PAGE, Cell, VirtualList
 from tests.hostile import HOSTILE
+from tests.screens.fakes import Stage
 
 
-class ListApp(App[None]):
+class ListApp(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.fetched: list[tuple[int, int]] = []
         self.opened: list[str] = []
         self.drawn = 0
-
-    def on_mount(self) -> None:
-        self.register_theme(DARK)
-        self.theme = DARK.name
 
     def compose(self) -> ComposeResult:
         yield VirtualList(self.draw, lambda row: row, selectable=True, id="list")

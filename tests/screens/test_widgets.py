@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widget import Widget
 
 from lab.decode.types import Alternative
@@ -17,13 +17,13 @@ from lab.measure.zones import load_table, zone_of
 from screens import formats
 from screens.live.readings import entropy_reading, quantile
 from screens.live.token_panel import TokenPanel, visible
-from screens.theme.themes import DARK
 from screens.widgets.bars import bar, trend
 from screens.widgets.chart import LineChart, columns_min_max, nice_top, plot
 from screens.widgets.gauge import EntropyGauge
 from screens.widgets.legend import RampLegend
 from screens.widgets.thermometer import WordThermometer
 from tests.screens.fake_engine import statistics
+from tests.screens.fakes import Stage
 
 VALUES = st.lists(st.floats(min_value=0, max_value=8, allow_nan=False), min_size=1, max_size=300)
 
@@ -137,21 +137,17 @@ def test_a_token_is_visible(text: str, seen: str) -> None:
     assert visible(text, 20) == seen
 
 
-class Stage(App[None]):
+class OneWidget(Stage):
     def __init__(self, widget: Widget) -> None:
         super().__init__()
         self.widget = widget
-
-    def on_mount(self) -> None:
-        self.register_theme(DARK)
-        self.theme = DARK.name
 
     def compose(self) -> ComposeResult:
         yield self.widget
 
 
 async def shown(widget: Widget, width: int, show: object = None) -> list[str]:
-    app = Stage(widget)
+    app = OneWidget(widget)
     async with app.run_test(size=(width, 12)) as pilot:
         if callable(show):
             show()
