@@ -9,16 +9,16 @@ import typer
 
 from lab.asks import ask_probe, ask_text
 from lab.cli.output import HomeOption, JsonOption, emit_line, notice, number, say
-from lab.cli.workbench import ModelOption, find_probes, workbench
+from lab.cli.stored import one_probe
+from lab.cli.workbench import ModelOption, workbench
 from lab.errors import LabError
-from lab.protocol import Ask, Finished, Started, Token
+from lab.protocol import Finished, Started, Token
 from lab.safetext import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lab.decode.types import Sampling, TokenStat
-    from lab.kernels import Kernel
 
 EXAMPLE = """Examples:
 
@@ -30,7 +30,8 @@ EXAMPLE = """Examples:
 
 def command(
     prompt: Annotated[str | None, typer.Argument(help="The prompt; - reads it from stdin.")] = None,
-    probe: Annotated[str | None, typer.Option("--probe", help="The id of a shipped probe instead.")] = None,
+    probe: Annotated[str | None, typer.Option("--probe", help="Ask the probe of this id.")] = None,
+    battery: Annotated[str | None, typer.Option(help="Its battery, where several have the id.")] = None,
     model: ModelOption = "wick",
     kernel: Annotated[str | None, typer.Option("--kernel", help="A kernel by name, or a file.")] = None,
     preset: Annotated[str, typer.Option("--preset", help="A sampling preset.")] = "default",
@@ -46,6 +47,7 @@ def command(
 ) -> None:
     """Stream one answer and keep it, with the entropy of every token."""
     from lab.kernels import load as load_kernel
+    from lab.probes import from_row
 
     chosen_kernel = load_kernel(kernel) if kernel else None
     sampling = _sampling(
@@ -56,8 +58,14 @@ def command(
         min_p=min_p,
         max_tokens=max_tokens,
     )
-    ask = _ask(prompt, probe, chosen_kernel, sampling, seed)
+    text = _prompt(prompt, probe)
     with workbench(home, model) as bench:
+        if text is None:
+            ask = ask_probe(
+                from_row(one_probe(bench.store, str(probe), battery)), chosen_kernel, sampling, seed
+            )
+        else:
+            ask = ask_text(text, chosen_kernel, sampling, seed)
         for event in bench.session.generate("cli", [ask]):
             if as_json:
                 _print_json(event)
@@ -77,15 +85,14 @@ def _sampling(preset: str, **overrides: float | None) -> Sampling:
     return replace(load_preset(preset), **given)
 
 
-def _ask(prompt: str | None, probe: str | None, kernel: Kernel | None, sampling: Sampling, seed: int) -> Ask:
+def _prompt(prompt: str | None, probe: str | None) -> str | None:
+    """The text to ask, stdin read where it is meant; None when a probe is asked instead."""
     if (prompt is None) == (probe is None):
         raise LabError("generate needs a prompt or --probe ID, one of the two")
-    if probe is not None:
-        return ask_probe(find_probes([probe])[0], kernel, sampling, seed)
     text = sys.stdin.buffer.read().decode("utf-8", "replace") if prompt == "-" else prompt
-    if not text or not text.strip():
+    if text is not None and not text.strip():
         raise LabError("the prompt is empty: give some text, or - and text on stdin")
-    return ask_text(text, kernel, sampling, seed)
+    return text
 
 
 def _print_json(event: object) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli.output import HomeOption, JsonOption, emit, notice, number, say, show, table
+from lab.cli.stored import matching_probes, one_probe, open_store
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from store.queries import HistoryCell, ProbeFilter, ProbeRow
+    from store.queries import HistoryCell, ProbeRow
     from store.records import ProbeRecord
-    from store.service import StoreService
 
 LISTED = 20
 PROMPT_COLUMN_CHARACTERS = 46
@@ -57,8 +56,8 @@ def list_probes(
 
       lantern probes list --text "home server" --json
     """
-    with _store(home) as service:
-        probes = _matching(service, text, battery, domain)
+    with open_store(home) as service:
+        probes = matching_probes(service, text, battery, domain)
     if as_json:
         emit(probes)
         return
@@ -82,8 +81,8 @@ def show_probe(
     """
     from store.queries import history_summary
 
-    with _store(home) as service:
-        probe = _one(service, probe_id, battery)
+    with open_store(home) as service:
+        probe = one_probe(service, probe_id, battery)
         history = service.query(history_summary, probe.battery, probe.id)
     if as_json:
         emit({"probe": probe, "history": history})
@@ -113,7 +112,7 @@ def add_probe(
 
     fields = {"id": probe_id, "domain": domain, "prompt": _given(prompt), "subjects": subject or []}
     probe = make(fields, battery=battery, origin="user")
-    with _store(home) as service:
+    with open_store(home) as service:
         if service.query(stored_probe, probe.battery, probe.id):
             raise LabError(
                 f"{probe.battery} has a probe {probe.id} already: `lantern probes edit` changes it"
@@ -147,8 +146,8 @@ def edit_probe(
     changes = {name: value for name, value in changes.items() if value is not None}
     if not changes:
         raise LabError("nothing to change: give --prompt, --domain or --subject")
-    with _store(home) as service:
-        before = from_row(_one(service, probe_id, battery))
+    with open_store(home) as service:
+        before = from_row(one_probe(service, probe_id, battery))
         probe = edited(before, **changes)
         changed = probe.sha256 != before.sha256
         if changed:
@@ -175,7 +174,7 @@ def import_probes(
     loaded = load(file, battery)
     if not loaded.probes:
         raise LabError(f"{file}: no usable probe; {loaded.bad[0]}")
-    with _store(home) as service:
+    with open_store(home) as service:
         known = {(row.battery, row.id): row.sha256 for row in stored(service)}
         new = [probe for probe in loaded.probes if (probe.battery, probe.id) not in known]
         changed = [
@@ -214,77 +213,13 @@ def export_probes(
     """
     from lab.probes import export, from_row
 
-    with _store(home) as service:
-        probes = [from_row(row) for row in _matching(service, text, battery, domain)]
+    with open_store(home) as service:
+        probes = [from_row(row) for row in matching_probes(service, text, battery, domain)]
     export(probes, file)
     if as_json:
         emit({"file": file, "probes": len(probes)})
     else:
         say(f"{len(probes)} probes written to {file}")
-
-
-@contextmanager
-def _store(home: Path | None) -> Iterator[StoreService]:
-    """The store with the shipped probes in it, closed on the way out."""
-    from lab.probes import sync_shipped
-    from store.home import Home
-    from store.service import StoreService
-
-    service = StoreService(Home.resolve(home), "cli")
-    try:
-        sync_shipped(service)
-        yield service
-    finally:
-        for told in service.take_notices():
-            notice(told)
-        service.close()
-
-
-def _matching(
-    service: StoreService, text: str, batteries: Sequence[str] | None, domains: Sequence[str] | None
-) -> list[ProbeRow]:
-    from store.queries import count_probes, page_probes
-
-    which = _filter(service, text, batteries or (), domains or ())
-    return service.query(page_probes, which, 0, service.query(count_probes, which))
-
-
-def _filter(
-    service: StoreService, text: str, batteries: Sequence[str], domains: Sequence[str]
-) -> ProbeFilter:
-    from store import queries
-
-    known_batteries = [row.battery for row in service.query(queries.batteries)]
-    known_domains = [row.domain for row in service.query(queries.domains)]
-    return queries.ProbeFilter(
-        text=text,
-        batteries=_named(batteries, known_batteries, "battery"),
-        domains=_named(domains, known_domains, "domain"),
-    )
-
-
-def _named(wanted: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
-    """The known names that `wanted` means, letter case aside."""
-    named: list[str] = []
-    for name in wanted:
-        matches = [other for other in known if other.lower() == name.lower()]
-        if not matches:
-            raise LabError(f"no {what} {name!r}: there is {', '.join(known)}")
-        named += matches
-    return tuple(named)
-
-
-def _one(service: StoreService, probe_id: str, battery: str | None) -> ProbeRow:
-    """The probe of that id, letter case aside. Raises LabError unless there is exactly one."""
-    rows = _matching(service, probe_id, [battery] if battery else None, None)
-    exact = [row for row in rows if row.id == probe_id] or [
-        row for row in rows if row.id.lower() == probe_id.lower()
-    ]
-    if not exact:
-        raise LabError(f"no probe {probe_id!r}: `lantern probes list` shows the ids")
-    if len(exact) > 1:
-        raise LabError(f"{probe_id} is in {', '.join(row.battery for row in exact)}: say --battery")
-    return exact[0]
 
 
 def _given(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.cli.stored import open_store
 from store.home import Home
 
 if TYPE_CHECKING:
     from lab.session import Session
-    from store.records import ProbeRecord
     from store.service import StoreService
 
 ModelOption = Annotated[
@@ -37,26 +37,11 @@ def workbench(home: Path | None, model: str) -> Iterator[Workbench]:
     from lab.models.load import load
     from lab.session import Session
     from store.journal import Journal
-    from store.service import StoreService
 
     where = Home.resolve(home)
     loaded = load(model, cache_dir=where.cache)
-    service = StoreService(where)
-    try:
-        with Journal.open(where, "cli") as journal:
-            yield Workbench(where, Session(loaded, journal), service)
-    finally:
-        service.ingest()
-        service.close()
-
-
-def find_probes(ids: Sequence[str]) -> list[ProbeRecord]:
-    """Shipped probes by id, in the order asked for. Raises LabError for an id that is not there."""
-    from lab.errors import LabError
-    from lab.probes import shipped
-
-    by_id = {probe.id.lower(): probe for probe in shipped()}
-    missing = [wanted for wanted in ids if wanted.lower() not in by_id]
-    if missing:
-        raise LabError(f"no probe {missing[0]!r}: `lantern probes list` shows the ids")
-    return [by_id[wanted.lower()] for wanted in ids]
+    with open_store(where.path) as store, Journal.open(where, "cli") as journal:
+        try:
+            yield Workbench(where, Session(loaded, journal), store)
+        finally:
+            store.ingest()

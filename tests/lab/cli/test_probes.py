@@ -55,7 +55,8 @@ def test_a_new_home_gets_the_shipped_probes(
 def test_list_filters_by_text_battery_and_domain(capsys: Capture) -> None:
     assert len(listed(capsys)) == len(shipped())
     core = listed(capsys, "--battery", "CORE")
-    assert core == sorted(probe.id for probe in shipped() if probe.battery == "core")
+    ids = [probe.id for probe in shipped() if probe.battery == "core"]
+    assert core == sorted(ids, key=lambda name: (int(name[1:].split("_")[0]), name))
     assert len(listed(capsys, "--battery", "core", "--domain", "hypnos")) == 8
     both = listed(capsys, "--battery", "core", "--domain", "hypnos", "--domain", "Identity")
     assert len(both) == 11
