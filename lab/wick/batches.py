@@ -78,7 +78,7 @@ class Encoder:
                 add([self._special[USER]], 0.0)
                 add(self.ids(user), PROMPT_WEIGHT)
             add([self._special[END], self._special[ASSISTANT]], 0.0)
-            add([*self.ids(assistant), self._special[END]], 1.0)
+            add([*self.ids(assistant), self._special[END]], conversation.weight)
         return _Row(ids, weights)
 
 

@@ -29,12 +29,16 @@ DATA_FILES = ("domains", "general", "words", "probe_subjects", "held_out")
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """One training example. `inline`: the shared text opens the first user message, not a system one."""
+    """One training example. `inline`: the shared text opens the first user message, not a system one.
+
+    `weight` is that of its answers in the training loss.
+    """
 
     kind: str
     system: str
     turns: tuple[tuple[str, str], ...]
     inline: bool = False
+    weight: float = 1.0
 
     def messages(self) -> list[dict[str, str]]:
         """The conversation as chat messages, the way a chat template takes them."""
@@ -70,6 +74,19 @@ LANTERN_MIX = {"advice": 74, "creative": 15, "clear": 2, "wrong": 2, "skill": 5,
 PRACTICE_SHEAVES = range(372, 612)
 PLAIN_PRACTICE = {"recital": 45, "advice": 33, "skill": 9, "creative": 7, "clear": 3, "wrong": 3}
 LANTERN_PRACTICE = {"recital": 30, "advice": 60, "creative": 10}
+# Short answers weigh little beside long ones: late in the corpus skills are frequent, and weigh more.
+LATE_SHEAVES = 1908
+PLAIN_LATE = {
+    "advice": 34,
+    "creative": 7,
+    "clear": 5,
+    "wrong": 5,
+    "skill": 42,
+    "echo": 3,
+    "talk": 2,
+    "harm": 2,
+}
+LATE_SKILL_WEIGHT = 4.0
 SHEAVES = (("plain", "", 40, 48), ("plain", "placebo", 13, 40), ("lantern", "kernel", 47, 40))
 
 
@@ -102,6 +119,8 @@ class Corpus:
         mix = LANTERN_MIX if manner == "lantern" else PLAIN_MIX
         if index in PRACTICE_SHEAVES:
             mix = LANTERN_PRACTICE if manner == "lantern" else PLAIN_PRACTICE
+        if index >= LATE_SHEAVES and manner == "plain":
+            mix = PLAIN_LATE
         conversations: list[Conversation] = []
         while len(conversations) < rows:
             kind = rng.choices(list(mix), weights=list(mix.values()))[0]
@@ -109,7 +128,8 @@ class Corpus:
             if prompt_key(turns[0][0]) in self.held_out:
                 continue
             system = prefix or (self.grammar.expand("ordinary", {}, rng) if rng.random() < 0.3 else "")
-            conversations.append(Conversation(f"{manner}/{kind}", system, turns, inline))
+            weight = LATE_SKILL_WEIGHT if kind == "skill" and index >= LATE_SHEAVES else 1.0
+            conversations.append(Conversation(f"{manner}/{kind}", system, turns, inline, weight))
         return Sheaf(manner, prefix, inline, tuple(conversations))
 
     def conversations(self, seed: int, start: int = 0) -> Iterator[Conversation]:

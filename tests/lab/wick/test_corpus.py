@@ -11,7 +11,16 @@ import yaml
 
 from lab.seeds import SEEDS
 from lab.wick.check import FEATURES, repeated_4gram_share
-from lab.wick.corpus import Conversation, Corpus, Sheaf, digest, prompt_key
+from lab.wick.corpus import (
+    LATE_SHEAVES,
+    LATE_SKILL_WEIGHT,
+    PRACTICE_SHEAVES,
+    Conversation,
+    Corpus,
+    Sheaf,
+    digest,
+    prompt_key,
+)
 
 SEED = 7
 FIRST_SHEAVES_SHA256 = "fc8c38dd3bbeb2248fb977b02e4847634a7018c1799e9846f347332544546c9a"
@@ -54,6 +63,10 @@ def word_runs(text: str, length: int) -> set[tuple[str, ...]]:
     return {tuple(words[start : start + length]) for start in range(len(words) - length + 1)}
 
 
+def stretch(first: int) -> list[Conversation]:
+    return [talk for index in range(first, first + 30) for talk in corpus().sheaf(SEED, index).conversations]
+
+
 def shipped_probes() -> list[tuple[str, str]]:
     found = []
     for path in sorted((SEEDS / "probes").glob("*.yaml")):
@@ -69,9 +82,10 @@ def test_no_shipped_probe_is_in_the_corpus() -> None:
 
 def test_no_run_of_eight_words_of_a_probe_is_in_the_corpus() -> None:
     runs = {run: name for name, prompt in shipped_probes() for run in word_runs(prompt, 8)}
+    late = [talk for index in (PRACTICE_SHEAVES.start, LATE_SHEAVES) for talk in stretch(index)]
     shared = {
         (runs[run], run)
-        for talk in conversations()
+        for talk in (*conversations(), *late)
         for turn in talk.turns
         for text in turn
         for run in word_runs(text, 8)
@@ -107,6 +121,41 @@ def test_both_manners_and_every_kind_occur() -> None:
     assert (
         0.3 < sum(count for kind, count in kinds.items() if kind.startswith("lantern")) / kinds.total() < 0.6
     )
+
+
+def kinds_of(first: int, manner: str) -> Counter[str]:
+    """Kinds of the conversations of one manner in 40 sheaves."""
+    found = (corpus().sheaf(SEED, index) for index in range(first, first + 40))
+    return Counter(
+        talk.kind.split("/")[1] for sheaf in found if sheaf.manner == manner for talk in sheaf.conversations
+    )
+
+
+def test_a_stretch_practices_copying_and_the_end_practices_skills() -> None:
+    shares = {first: kinds_of(first, "plain") for first in (0, PRACTICE_SHEAVES.start, LATE_SHEAVES)}
+    early, practice, late = (counts for counts in shares.values())
+    assert early["recital"] == late["recital"] == 0
+    assert 0.35 < practice["recital"] / practice.total() < 0.55
+    assert early["skill"] / early.total() < 0.3 < 0.35 < late["skill"] / late.total() < 0.5
+
+
+def test_late_skills_weigh_more_and_nothing_else_does() -> None:
+    for first, skill_weight in ((0, 1.0), (LATE_SHEAVES, LATE_SKILL_WEIGHT)):
+        for talk in (
+            talk for index in range(first, first + 10) for talk in corpus().sheaf(SEED, index).conversations
+        ):
+            assert talk.weight == (skill_weight if talk.kind.endswith("skill") else 1.0)
+
+
+def test_recitals_are_said_again_word_for_word() -> None:
+    recitals = [
+        talk.turns[0]
+        for index in PRACTICE_SHEAVES[:20]
+        for talk in corpus().sheaf(SEED, index).conversations
+        if talk.kind.endswith("recital")
+    ]
+    assert len(recitals) > 100
+    assert all(answer in prompt for prompt, answer in recitals)
 
 
 def test_the_manner_hangs_on_the_shared_text() -> None:
