@@ -13,17 +13,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lab.decode.loop import Row, batch, stream
 from lab.decode.prefix import PrefixCache
-from lab.decode.types import Sampling
+from lab.decode.types import Sampling, TokenStat
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import generate, load_model, make_sampler, stream_generate
 from lab.models.runtime import mx
 from lab.models.template import render
 
 PROMPT_TOKENS = 48
+GROUP_OF_BATCHES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,6 @@ class BatteryGain:
 class _Turn:
     wall_s: float
     cpu_s: float
-    tokens: int
 
 
 def stream_cost(
@@ -74,15 +75,14 @@ def stream_cost(
     peer_model = as_mlx_lm_loads(loaded)
     rng = random.Random(0)
 
+    sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
+
     def ours(prompt: list[int]) -> _Turn:
-        return _timed(lambda: stream(loaded, prompt, sampling, seed=1, alternatives=alternatives), tokens)
+        return _timed(lambda: stream(loaded, prompt, sampling, seed=1, alternatives=alternatives))
 
     def peer(prompt: list[int]) -> _Turn:
-        sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
-        return _timed(
-            lambda: stream_generate(peer_model, loaded.tokenizer, prompt, max_tokens=tokens, sampler=sampler),
-            tokens,
-        )
+        options = {"max_tokens": tokens, "sampler": sampler}
+        return _timed(lambda: stream_generate(peer_model, loaded.tokenizer, prompt, **options))
 
     with _endless(loaded.tokenizer):
         pairs = _turns(ours, peer, lambda: _random_prompt(loaded, rng), turns)
@@ -111,29 +111,33 @@ def battery_gain(
 ) -> BatteryGain:
     """Answer every prompt under every kernel `(name, text)`, None being the baseline: batched and one by one.
 
-    The two sides take turns condition by condition. Answers end where they end, so mean lengths are given.
+    The two sides take turns with some batches' worth of prompts each. Answers end where they end, so their mean
+    lengths are given.
     """
     peer_model = as_mlx_lm_loads(loaded)
     sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
-    ours_s = peer_s = 0.0
-    ours_tokens = peer_tokens = 0
     prefix_cache = PrefixCache()
+
+    def ours(rows: Sequence[Row]) -> int:
+        steps = batch(loaded, rows, batch_size=batch_size, prefix_cache=prefix_cache)
+        return sum(isinstance(step, TokenStat) for _, step in steps)
+
+    def peer(rows: Sequence[Row]) -> int:
+        tokens = 0
+        for row in rows:
+            mx.random.seed(row.seed)
+            prompt, limit = list(row.prompt_ids), sampling.max_tokens
+            text = generate(peer_model, loaded.tokenizer, prompt, max_tokens=limit, sampler=sampler)
+            tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
+        return tokens
+
     _warm_up(loaded, peer_model)
-    for _, kernel in kernels:
-        ids = [list(render(loaded, prompt, kernel).token_ids) for prompt in prompts]
-        rows = [Row(tuple(prompt), sampling, seed) for seed, prompt in enumerate(ids)]
-        began = time.perf_counter()
-        steps = sum(1 for _ in batch(loaded, rows, batch_size=batch_size, prefix_cache=prefix_cache))
-        ours_s += time.perf_counter() - began
-        ours_tokens += steps - len(rows)
-        for seed, prompt in enumerate(ids):
-            mx.random.seed(seed)
+    seconds, tokens = {ours: 0.0, peer: 0.0}, {ours: 0, peer: 0}
+    for turn, rows in enumerate(_groups(loaded, prompts, kernels, sampling, GROUP_OF_BATCHES * batch_size)):
+        for side in (ours, peer) if turn % 2 else (peer, ours):
             began = time.perf_counter()
-            text = generate(
-                peer_model, loaded.tokenizer, prompt, max_tokens=sampling.max_tokens, sampler=sampler
-            )
-            peer_s += time.perf_counter() - began
-            peer_tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
+            tokens[side] += side(rows)
+            seconds[side] += time.perf_counter() - began
     answers = len(prompts) * len(kernels)
     return BatteryGain(
         model=loaded.record.name,
@@ -141,18 +145,30 @@ def battery_gain(
         conditions=tuple(name for name, _ in kernels),
         answers=answers,
         batch_size=batch_size,
-        ours_answers_per_s=answers / ours_s,
-        peer_answers_per_s=answers / peer_s,
-        ours_mean_tokens=ours_tokens / answers,
-        peer_mean_tokens=peer_tokens / answers,
-        gain=peer_s / ours_s,
+        ours_answers_per_s=answers / seconds[ours],
+        peer_answers_per_s=answers / seconds[peer],
+        ours_mean_tokens=tokens[ours] / answers,
+        peer_mean_tokens=tokens[peer] / answers,
+        gain=seconds[peer] / seconds[ours],
     )
+
+
+def _groups(
+    loaded: LoadedModel,
+    prompts: Sequence[str],
+    kernels: Sequence[tuple[str, str | None]],
+    sampling: Sampling,
+    size: int,
+) -> Iterator[list[Row]]:
+    """The battery's rows in groups of `size`, condition after condition, seeded by the prompt's place."""
+    for _, kernel in kernels:
+        for begin in range(0, len(prompts), size):
+            group = enumerate(prompts[begin : begin + size], begin)
+            yield [Row(render(loaded, prompt, kernel).token_ids, sampling, seed) for seed, prompt in group]
 
 
 def as_mlx_lm_loads(loaded: LoadedModel) -> Any:
     """The same model as plain mlx-lm holds it in memory (but in float32 on a CPU, as ours)."""
-    from pathlib import Path
-
     model, _ = load_model(Path(loaded.record.path))
     if loaded.device == "cpu":
         model.set_dtype(mx.float32)
@@ -181,11 +197,11 @@ def _turns(
     return pairs
 
 
-def _timed(decode: Callable[[], Iterator[object]], tokens: int) -> _Turn:
+def _timed(decode: Callable[[], Iterator[object]]) -> _Turn:
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in decode():
         pass
-    return _Turn(time.perf_counter() - wall, time.process_time() - cpu, tokens)
+    return _Turn(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def _random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
