@@ -111,8 +111,8 @@ def battery_gain(
 ) -> BatteryGain:
     """Answer every prompt under every kernel `(name, text)`, None being the baseline: batched and one by one.
 
-    The two sides take turns with some batches' worth of prompts each. Answers end where they end, so their mean
-    lengths are given.
+    The two sides take turns with some batches' worth of prompts each. Answers end where they end, so their
+    mean lengths are given.
     """
     peer_model = as_mlx_lm_loads(loaded)
     sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)

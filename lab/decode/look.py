@@ -14,7 +14,7 @@ import numpy as np
 from lab.decode.sampling import choice
 from lab.decode.statistics import Distributions, StepStatistics
 from lab.decode.types import Sampling
-from lab.models.runtime import async_eval, mx
+from lab.models.runtime import mx
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class HostLook:
     starts at once.
     """
 
-    def __init__(self, logits: Any, draws: Sequence[Draw]) -> None:
+    def __init__(self, logits: Any, draws: Sequence[Draw], best: Any = None) -> None:
+        """`best` `(rows,)` are the rows' best tokens, if they are being computed with the logits already."""
         self._logits = logits
         self._draws = draws
         self._rows: Distributions | None = None
@@ -65,8 +66,7 @@ class HostLook:
             self.tokens = mx.array(self._ids, dtype=mx.uint32)
         else:
             self._ids = []
-            self.tokens = mx.argmax(logits, axis=-1)
-            async_eval(self.tokens, logits)
+            self.tokens = mx.argmax(logits, axis=-1) if best is None else best
 
     def ids(self) -> list[int]:
         """The tokens as integers; waits for the step."""

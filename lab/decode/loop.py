@@ -124,8 +124,8 @@ def teacher_forced(
     return stats
 
 
-def _look(logits: Any, draws: Sequence[Draw]) -> Look:
-    return HostLook(logits, draws) if on_cpu() else GraphLook(logits, draws)
+def _look(logits: Any, draws: Sequence[Draw], best: Any = None) -> Look:
+    return HostLook(logits, draws, best) if on_cpu() else GraphLook(logits, draws)
 
 
 def _indexed(answer: Answer, steps: Iterable[TokenStat | Finish]) -> Iterator[tuple[int, TokenStat | Finish]]:
@@ -202,6 +202,7 @@ class _Live:
         self._loaded = loaded
         self._cache: list[Any] = []
         self._logits: Any = None
+        self._best: Any = None
         self._arrived: list[tuple[list[Any], Any]] = []
         self._steps = 0
 
@@ -223,9 +224,9 @@ class _Live:
         if self._cache:
             for part, new in zip(self._cache, together, strict=True):
                 part.extend(new)
-            self._logits = mx.concatenate([self._logits, *logits])
+            self._logits, self._best = mx.concatenate([self._logits, *logits]), None
         else:
-            self._cache, self._logits = together, mx.concatenate(list(logits))
+            self._cache, self._logits, self._best = together, mx.concatenate(list(logits)), None
 
     def leave(self, places: Sequence[int]) -> None:
         """Drop rows by place."""
@@ -239,13 +240,13 @@ class _Live:
             return
         for part in self._cache:
             part.filter(stay)
-        self._logits = self._logits[mx.array(stay)]
+        self._logits, self._best = self._logits[mx.array(stay)], None
 
     def step(self) -> Iterator[tuple[int, TokenStat | Finish]]:
         """Every row takes a token; rows that are over leave."""
         self._settle()
         answers = list(self.answers)
-        look = _look(self._logits, [answer.draw() for answer in answers])
+        look = _look(self._logits, [answer.draw() for answer in answers], self._best)
         if not look.known:
             self._start(look.tokens)
         ids = look.ids()
@@ -268,10 +269,12 @@ class _Live:
                 yield from _indexed(answer, answer.finish("length"))
 
     def _start(self, tokens: Any) -> None:
-        """Begin computing the logits behind `tokens` `(rows,)`, without waiting."""
+        """Begin computing the logits behind `tokens` `(rows,)` without waiting, for greedy rows the best too."""
         variants = [answer.row.variant for answer in self.answers]
         self._logits = forward(self._loaded, tokens[:, None], self._cache, variants)[:, -1, :]
-        async_eval(self._logits)
+        greedy = all(answer.row.sampling.temperature == 0 for answer in self.answers)
+        self._best = mx.argmax(self._logits, axis=-1) if greedy else None
+        async_eval(self._logits if self._best is None else (self._logits, self._best))
         self._steps += 1
         if self._steps % CLEAR_EVERY_STEPS == 0:
             mx.clear_cache()
