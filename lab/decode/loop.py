@@ -269,7 +269,7 @@ class _Live:
                 yield from _indexed(answer, answer.finish("length"))
 
     def _start(self, tokens: Any) -> None:
-        """Begin computing the logits behind `tokens` `(rows,)` without waiting, for greedy rows the best too."""
+        """Begin computing what follows `tokens` `(rows,)` without waiting; for greedy rows the best too."""
         variants = [answer.row.variant for answer in self.answers]
         self._logits = forward(self._loaded, tokens[:, None], self._cache, variants)[:, -1, :]
         greedy = all(answer.row.sampling.temperature == 0 for answer in self.answers)
