@@ -69,6 +69,7 @@ class LanternApp(App[None]):
         self.memory_bytes: int | None = None
         self._start_screen = self._first_screen(start)
         self._engine_worker: Worker[None] | None = None
+        self._next_of: dict[str, Callable[[], Coroutine[Any, Any, None]] | None] = {}
         if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
             self.animation_level = "none"
 
@@ -158,10 +159,19 @@ class LanternApp(App[None]):
         return self.run_worker(work, name=name, exit_on_error=False)
 
     def latest(self, name: str, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Like `spawn`, but of several works of one name only the last goes on."""
-        # As a function and not a coroutine: what is replaced before it began is then never made.
-        begin: Any = partial(work, *arguments)
-        self.run_worker(begin, name=name, group=name, exclusive=True, exit_on_error=False)
+        """Like `spawn`, but one of a name at a time: of calls that come meanwhile the last is done next."""
+        under_way = name in self._next_of
+        self._next_of[name] = partial(work, *arguments)
+        if not under_way:
+            self.spawn(self._work_off(name), name)
+
+    async def _work_off(self, name: str) -> None:
+        try:
+            while begin := self._next_of[name]:
+                self._next_of[name] = None
+                await begin()
+        finally:
+            del self._next_of[name]
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:

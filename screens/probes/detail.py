@@ -26,7 +26,7 @@ DETAIL_AFTER_S = 0.06
 
 
 class ProbeDetail(Horizontal):
-    """Draws one probe; of quick moves through the list only the last is looked up."""
+    """Draws one probe; of quick moves through the list only the first and the last are looked up."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

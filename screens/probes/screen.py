@@ -53,6 +53,7 @@ class ProbesScreen(LabScreen):
         self._seen_changes = -1
         self._probe: ProbeRow | None = None
         self._n_all = 0
+        self._which_shown: ProbeFilter | None = None
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -103,19 +104,19 @@ class ProbesScreen(LabScreen):
     def tick(self) -> None:
         store = self.lab.store
         if store.open.is_set() and store.changes != self._seen_changes:
-            first = self._seen_changes < 0
             self._seen_changes = store.changes
-            self.reload(keep_cursor=not first)
+            self.reload()
         if self._ticks % RUN_EVERY == 0:
             self._draw_run()
 
-    def reload(self, *, keep_cursor: bool) -> None:
-        """Ask again what the filter shows; of several askings only the last counts."""
-        self.lab.latest("read probes", self._reload, keep_cursor)
+    def reload(self) -> None:
+        """Ask again what the filter shows; under the same filter the cursor stays where it is."""
+        self.lab.latest("read probes", self._reload)
 
-    async def _reload(self, keep_cursor: bool) -> None:
+    async def _reload(self) -> None:
         assert self.source is not None
         source, which = self.source, self.which
+        keep_cursor = which == self._which_shown
         total = await source.count(which)
         self._n_all = sum(battery.n for battery in await source.batteries())
         self.rows.empty = (
@@ -124,6 +125,7 @@ class ProbesScreen(LabScreen):
         self.rows.show(
             total, lambda offset, limit: source.page(which, offset, limit), keep_cursor=keep_cursor
         )
+        self._which_shown = which
         self._draw_titles()
 
     def _draw_titles(self) -> None:
@@ -179,7 +181,7 @@ class ProbesScreen(LabScreen):
 
     async def _search_soon(self) -> None:
         await asyncio.sleep(SEARCH_AFTER_S)
-        self.reload(keep_cursor=False)
+        self.reload()
 
     @on(Input.Submitted, "#search")
     def _search_done(self) -> None:
@@ -201,7 +203,7 @@ class ProbesScreen(LabScreen):
         with self.prevent(Input.Changed):
             box.value = ""
         box.remove_class("-open")
-        self.reload(keep_cursor=False)
+        self.reload()
 
     def action_battery(self) -> None:
         self.lab.spawn(self._choose_batteries(), "filter by battery")
@@ -215,7 +217,7 @@ class ProbesScreen(LabScreen):
         def take(chosen: tuple[str, ...] | None) -> None:
             if chosen is not None:
                 self.lab.state.batteries = list(chosen)
-                self.reload(keep_cursor=False)
+                self.reload()
 
         self.app.push_screen(ChoiceDialog("Batteries", choices, self.lab.state.batteries), take)
 
@@ -232,13 +234,13 @@ class ProbesScreen(LabScreen):
         def take(chosen: tuple[str, ...] | None) -> None:
             if chosen is not None:
                 self.lab.state.domains = list(chosen)
-                self.reload(keep_cursor=False)
+                self.reload()
 
         self.app.push_screen(ChoiceDialog("Domains", choices, self.lab.state.domains), take)
 
     def action_refresh(self) -> None:
         self.lab.store.ingest_soon()
-        self.reload(keep_cursor=True)
+        self.reload()
 
     # -- selection and running -------------------------------------------------------------------------------
 

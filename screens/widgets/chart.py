@@ -69,7 +69,7 @@ def plot(series: Sequence[float], width: int, height: int, top: float) -> list[s
 
 def nice_top(greatest: float) -> float:
     """The next round number (1, 2, 3, 4, 5, 6, 8 times a power of ten) at or above `greatest`."""
-    if greatest <= 0 or not math.isfinite(greatest):
+    if not 1e-9 < greatest < math.inf:
         return 1.0
     power = 10.0 ** math.floor(math.log10(greatest))
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= greatest * (1 - 1e-9))

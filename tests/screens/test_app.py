@@ -268,3 +268,25 @@ async def test_animations_are_off_over_ssh(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
     async with lab(tmp_path) as (app, _):
         assert app.animation_level == "none"
+
+
+async def test_of_quick_calls_the_first_and_the_last_are_done_and_none_at_once(tmp_path: Path) -> None:
+    begun: list[int] = []
+    running = 0
+
+    async def work(number: int) -> None:
+        nonlocal running
+        assert running == 0
+        running += 1
+        begun.append(number)
+        await asyncio.sleep(0.02)
+        running -= 1
+
+    async with lab(tmp_path) as (app, pilot):
+        for number in range(5):
+            app.latest("count", work, number)
+            await pilot.pause(0)
+        await until(pilot, lambda: "count" not in app._next_of)
+        assert begun[0] == 0 and begun[-1] == 4
+        app.latest("count", work, 9)
+        await until(pilot, lambda: begun[-1] == 9)

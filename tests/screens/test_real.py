@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textual.widgets import Input
+from textual.widgets import Input, SelectionList
 
 from lab.decode.types import Sampling
 from screens.app import LanternApp
@@ -59,10 +59,12 @@ async def test_what_the_tape_showed_is_what_the_store_holds(tmp_path: Path) -> N
         await until(pilot, lambda: probes.rows.total == 101 and probes.rows.current is not None)
         await pilot.press("r")
         await opened(app, pilot, RunDialog)
-        app.screen.query_one("#batch", Input).value = "3"
+        for kernel in ("lantern.json", "lantern.txt"):
+            app.screen.query_one(SelectionList).deselect(kernel)
+        app.screen.query_one("#n-seeds", Input).value = "2"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: list(app.bench.jobs.values())[-1].over)
-        await until(pilot, lambda: probes.rows.current is not None and probes.rows.current.n_answers == 3)
-        await until(pilot, lambda: probes.detail.answer_rows.total == 3)
+        await until(pilot, lambda: probes.rows.current is not None and probes.rows.current.n_answers == 2)
+        await until(pilot, lambda: probes.detail.answer_rows.total == 2)
         await pilot.press("q")
     assert app.return_code == 0

@@ -59,7 +59,6 @@ def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_pa
     terminal.type("What does the river remember?")
     terminal.keys("Enter")
     terminal.wait("stored")
-    terminal.keys("Escape")
     terminal.keys("q")
     terminal.wait("EXIT=0")
     service = stored(tmp_path)
