@@ -101,7 +101,7 @@ def answer_cells(answer: AnswerRow, width: int) -> list[Cell]:
         Cell(when if width >= NARROW else when[-5:], _when_width(width), style="muted"),
         Cell(answer.condition_name, 12),
         Cell(nats(answer.mean_entropy_nats), 5, right=True, style="strong"),
-        Cell(nats(answer.word_entropy_nats), 6, right=True, style="strong"),
+        Cell(nats(answer.word_entropy_nats), 5, right=True, style="strong"),
         Cell(MISSING if answer.words is None else str(answer.words), 6, right=True, style="muted"),
     ]
     left = _room_for_text(width)
@@ -110,12 +110,12 @@ def answer_cells(answer: AnswerRow, width: int) -> list[Cell]:
 
 def answers_header(width: int) -> Content:
     columns = width - 3
-    text = f"  {'when':<{_when_width(columns)}}{'condition':<12}{'H_t':>5}{'H_w':>6}{'words':>6}"
+    text = f"  {'when':<{_when_width(columns)}}{'condition':<12}{'H_t':>5}{'H_w':>5}{'words':>6}"
     return Content.styled(clip(text + ("  begins" if _room_for_text(columns) else ""), width), "$muted")
 
 
 def _room_for_text(width: int) -> int:
-    left = width - _when_width(width) - 12 - 17 - 2
+    left = width - _when_width(width) - 12 - 16 - 2
     return left if left >= 8 else 0
 
 

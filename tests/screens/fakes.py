@@ -162,10 +162,10 @@ async def lab(
             await app.bench.close()
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
     """Let the app work until a condition holds; if it never does, say what is on the screen."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             while not condition():
                 await pilot.pause(0.02)
     except TimeoutError:

@@ -26,6 +26,7 @@ from screens.workbench import Answer
 from store.home import Home
 from tests.screens.fakes import engine_command, until
 
+PATIENCE_S = 180.0
 SIZES = ((80, 24), (120, 40), (200, 50))
 
 
@@ -44,7 +45,7 @@ async def _one_size(app: LanternApp, pilot: Pilot[None], folder: Path, name: str
     await app.show_screen("live")
     live = app.screen
     assert isinstance(live, LiveScreen)
-    await until(pilot, lambda: live.shown is not None and len(live.shown.tokens) > 60)
+    await until(pilot, lambda: live.shown is not None and len(live.shown.tokens) > 60, PATIENCE_S)
     _save(app, folder / f"live-{name}-streaming.svg")
 
     def under_kernel() -> list[Answer]:
@@ -52,7 +53,7 @@ async def _one_size(app: LanternApp, pilot: Pilot[None], folder: Path, name: str
             answer for answer in app.bench.answers if answer.state == "finished" and answer.ask.kernel_name
         ]
 
-    await until(pilot, under_kernel)
+    await until(pilot, under_kernel, PATIENCE_S)
     done = under_kernel()[0]
     live.show_answer(done)
     await pilot.press("home", "n", "n", "n")
