@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from lab.cli.output import JsonOption, emit, emit_line, notice, say
-from lab.errors import LabError
 
 app = typer.Typer(
     help="The demo model: see its corpus, train it again, check it.",
@@ -49,20 +48,10 @@ def build(
 
     Example: lantern wick build ./my-wick --run ./wick-run
     """
-    try:
-        from lab.wick.pretrain import Recipe, train
-    except ModuleNotFoundError as error:
-        raise LabError(f"wick is trained with {error.name}: pip install 'lantern-lab[wick]'") from error
-    from lab.wick.card import write as write_card
-    from lab.wick.check import write as write_check
-    from lab.wick.export import export
+    from lab.wick.build import build as build_wick
 
-    recipe = Recipe() if steps is None else Recipe(steps=steps)
-    notice(f"training {recipe.steps} steps; the run's log is {run / 'log.jsonl'}")
-    train(run, recipe)
-    export(run, target)
-    write_check(target)
-    write_card(target)
+    notice(f"the run's log is {run / 'log.jsonl'}; stopped runs go on where they were")
+    build_wick(run, target, {} if steps is None else {"steps": steps})
     say(f"{target} is ready: lantern demo --model {target}")
 
 
