@@ -108,6 +108,7 @@ class LineChart(Widget):
         self._least_top = least_top
         self._color_of = color_of
         self._rows: list[str] = []
+        self._peaks: list[float] = []
         self._top = least_top
 
     def set_color_of(self, color_of: Callable[[float], str] | None) -> None:
@@ -127,6 +128,7 @@ class LineChart(Widget):
         self._top = nice_top(max(self._least_top, max(self._series, default=0.0)))
         width, height = self.size.width - self.AXIS_WIDTH, self.size.height - 1
         self._rows = plot(self._series, width, height, self._top) if width > 0 and height > 0 else []
+        self._peaks = [high for _, high in columns_min_max(self._series, width)]
 
     def render_line(self, y: int) -> Strip:
         base = self.rich_style
@@ -179,8 +181,7 @@ class LineChart(Widget):
     def _colors(self, width: int) -> list[Style]:
         assert self._color_of is not None
         base = self.rich_style
-        ranges = columns_min_max(self._series, width)
-        return [base + Style(color=self._color_of(high)) for _, high in ranges] or [base] * width
+        return [base + Style(color=self._color_of(peak)) for peak in self._peaks] or [base] * width
 
     def _marker_column(self, width: int) -> int | None:
         if self._marker is None or not self._series:
