@@ -251,13 +251,14 @@ class TokenTape(ScrollView, can_focus=True):
             self._special = {
                 name: self.get_component_rich_style(f"tape--{name}") for name in ("cursor", "branch", "break")
             }
+            self._special["blank"] = self.rich_style
         if self.cursor is not None and first <= self.cursor <= last:
             return self._special["cursor"]
         if self.branch_token is not None and first <= self.branch_token <= last:
             return self._special["branch"]
         if text == NEWLINE_GLYPH:
             return self._special["break"]
-        return self.rich_style if text.isspace() else self._styles[self._levels[last]]
+        return self._special["blank"] if text.isspace() else self._styles[self._levels[last]]
 
     def _redraw(self, first_line: int) -> None:
         for y in range(first_line, len(self._layout_lines.lines)):
@@ -308,7 +309,7 @@ def _merged(segments: Iterable[Segment]) -> list[Segment]:
     """Neighbors of one style as one segment: fewer bytes for the terminal."""
     out: list[Segment] = []
     for segment in segments:
-        if out and out[-1].style == segment.style:
+        if out and out[-1].style is segment.style:
             out[-1] = Segment(out[-1].text + segment.text, segment.style)
         else:
             out.append(segment)
