@@ -117,28 +117,32 @@ class TapeLayout:
                     self._word(index, piece, width)
 
     def _space(self, index: int, cells: int, source: str) -> None:
-        """Spaces end a word. One may hang over the end; longer runs go on in the next line."""
+        """Spaces end a word. One may hang over the end of a line; what is left goes on in the next."""
         self.lines[-1].word = None
-        room = self.width - self.lines[-1].width
-        if cells <= room + 1 or source == "\t":
-            self._add(index, " " * min(cells, max(1, room + 1)), source)
+        if source == "\t":
+            self._add(index, " " * min(cells, max(1, self.width + 1 - self.lines[-1].width)), source)
             return
-        for start in range(0, cells, self.width):
-            part = source[start : start + self.width]
-            if self.lines[-1].width:
+        while source:
+            room = self.width + 1 - self.lines[-1].width
+            if room < 1:
                 self._new_line()
-            self._add(index, part, part)
+                continue
+            self._add(index, source[:room], source[:room])
+            source = source[room:]
 
     def _word(self, index: int, text: str, width: int) -> None:
-        """Part of a word: on this line if it fits, else the whole open word moves on, else it is broken."""
-        line = self.lines[-1]
-        if line.width + width > self.width:
-            open_width = 0 if line.word is None else sum(span.width for span in line.spans[line.word :])
-            if open_width + width > self.width or (line.word == 0 and open_width):
-                self._broken(index, text, fresh=line.word is None and line.width > 0)
-                return
-            self._wrap(line)
+        """Part of a word: on this line if it fits, else the whole open word moves on, else it is broken.
+
+        A word is broken only where it fills a line by itself: in which pieces it came does not matter.
+        """
+        if self.lines[-1].width + width > self.width:
             line = self.lines[-1]
+            if line.word != 0 and line.width:
+                self._wrap(line)
+            if self.lines[-1].width + width > self.width:
+                self._broken(index, text)
+                return
+        line = self.lines[-1]
         if line.word is None:
             line.word = len(line.spans)
         self._add(index, text, text, width)
@@ -157,10 +161,8 @@ class TapeLayout:
         if moved:
             self.lines[-1].word = 0
 
-    def _broken(self, index: int, text: str, fresh: bool) -> None:
+    def _broken(self, index: int, text: str) -> None:
         """A word longer than a line: fill lines grapheme by grapheme."""
-        if fresh:
-            self._new_line()
         chunk, chunk_width = "", 0
         for start, end, width in split_graphemes(text)[0]:
             if chunk and self.lines[-1].width + chunk_width + width > self.width:
