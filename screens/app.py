@@ -16,11 +16,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import events
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from lab.errors import LabError
-from lab.safetext import safe_line
+from lab.safetext import safe_line, safe_text
 from screens.actions import BY_ID, SCREENS, bindings, screen_spec
 from screens.config import LabState, load_keymap, load_state, save_state
 from screens.memory import resident_bytes
@@ -151,6 +152,12 @@ class LanternApp(App[None]):
         self.state.theme = self.theme
         with contextlib.suppress(OSError):
             save_state(self.home.config, self.state)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Paste):
+            # The one door by which control codes could get into a text box.
+            event.text = safe_text(event.text)
+        await super().on_event(event)
 
     # -- work ------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class LineDialog(Dialog[str]):
 
     def __init__(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
         super().__init__()
-        self._title, self._note, self._value, self._placeholder = title, note, value, placeholder
+        self._title, self._note, self._value, self._placeholder = title, note, safe_line(value), placeholder
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:

@@ -113,7 +113,7 @@ class LiveScreen(LabScreen):
     def open_probe(self, probe: ProbeRecord) -> None:
         """Put a probe into the prompt box and, if nothing else is running, ask it."""
         self.probe = probe
-        self.query_one(PromptBox).text = probe.prompt
+        self.query_one(PromptBox).put(probe.prompt)
         self._show_setup()
         self._tape.focus()
         if self.lab.bench.engine_state == "ready" and self.lab.bench.current_job is None:
@@ -137,7 +137,7 @@ class LiveScreen(LabScreen):
 
     def ask_prompt(self) -> None:
         """Ask what the prompt box says, under the setup."""
-        prompt = self.query_one(PromptBox).text
+        prompt = self.query_one(PromptBox).raw_text
         if not prompt.strip():
             self.lab.tell("Write a prompt first (P).")
             return
@@ -170,8 +170,8 @@ class LiveScreen(LabScreen):
         self._tape.show((), answer.branch_token if answer else None)
         if answer is not None:
             box = self.query_one(PromptBox)
-            if not box.has_focus and box.text != answer.ask.prompt:
-                box.text = answer.ask.prompt
+            if not box.has_focus and box.raw_text != answer.ask.prompt:
+                box.put(answer.ask.prompt)
         self._show_setup()
         self._take_tokens()
         self._draw_gauges()
@@ -286,7 +286,7 @@ class LiveScreen(LabScreen):
         pane.border_subtitle = Content(safe_line(words))
 
     def _is_probe(self) -> bool:
-        return self.probe is not None and self.probe.prompt == self.query_one(PromptBox).text
+        return self.probe is not None and self.probe.prompt == self.query_one(PromptBox).raw_text
 
     def _change(self, setup: Setup) -> None:
         self.setup = setup

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Input, Label, RadioButton, RadioSet, SelectionList, Static, TextArea
+from textual.widgets import Button, Input, Label, RadioButton, RadioSet, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from lab.decode.types import Sampling
@@ -19,6 +19,7 @@ from lab.safetext import safe_line
 from screens.dialogs import Dialog
 from screens.formats import plural
 from screens.probes.plan import RunPlan
+from screens.widgets.prompt_box import SafeTextArea
 
 if TYPE_CHECKING:
     from lab.kernels import Kernel
@@ -179,17 +180,21 @@ class ProbeForm(Dialog["ProbeRecord"]):
             yield from self._row(
                 "subjects", ", ".join(probe.subjects) if probe else "", "what it is about; commas"
             )
-            yield TextArea(probe.prompt if probe else "", compact=True, soft_wrap=True, tab_behavior="focus")
+            yield SafeTextArea(compact=True, soft_wrap=True, tab_behavior="focus")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
                 yield Static(Content("Ctrl+S saves · Escape leaves it"), classes="note")
                 yield Button(Content("Save"), id="save", variant="primary", compact=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
+    def on_mount(self) -> None:
+        if self._probe is not None:
+            self.query_one(SafeTextArea).put(self._probe.prompt)
+
     def _row(self, name: str, value: str, hint: str = "", fixed: bool = False) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label(name)
-            yield Input(value, placeholder=hint, id=f"field-{name}", disabled=fixed)
+            yield Input(safe_line(value), placeholder=hint, id=f"field-{name}", disabled=fixed)
 
     def action_take(self) -> None:
         """Save if the probe is good; else say which field is not."""
@@ -200,7 +205,7 @@ class ProbeForm(Dialog["ProbeRecord"]):
         }
         subjects = self.query_one("#field-subjects", Input).value
         fields["subjects"] = [part.strip() for part in subjects.split(",") if part.strip()]
-        fields["prompt"] = self.query_one(TextArea).text
+        fields["prompt"] = self.query_one(SafeTextArea).raw_text
         try:
             if self._probe is None:
                 self.dismiss(make(fields, battery=self._battery, origin="user"))

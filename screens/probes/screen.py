@@ -86,7 +86,7 @@ class ProbesScreen(LabScreen):
         if state.search:
             box = self.query_one(SearchBox)
             with self.prevent(Input.Changed):
-                box.value = state.search
+                box.value = safe_line(state.search)
             box.add_class("-open")
         self._draw_titles()
 

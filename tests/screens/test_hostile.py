@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from lab.decode.types import Alternative, Sampling
 from lab.protocol import Ask
-from lab.safetext import safe_line
+from lab.safetext import safe_line, safe_text
 from screens.app import LanternApp
 from screens.dialogs import Choice, ChoiceDialog, ErrorDialog, LineDialog
 from screens.live.dialogs import BranchDialog
 from screens.live.screen import LiveScreen
 from screens.probes.dialogs import ProbeForm
 from screens.probes.screen import ProbesScreen
+from screens.widgets.prompt_box import PromptBox
 from screens.workbench import Answer, Job
 from store.queries import AnswerRow, HistoryCell
 from store.records import ProbeRecord
@@ -95,7 +97,7 @@ async def in_an_error(app: LanternApp, pilot: Pilot[None], text: str) -> None:
 
 
 async def in_a_line_dialog(app: LanternApp, pilot: Pilot[None], text: str) -> None:
-    await app.push_screen(LineDialog("Load a model", "A note.", safe_line(text)))
+    await app.push_screen(LineDialog("Load a model", "A note.", text))
 
 
 async def in_a_choice(app: LanternApp, pilot: Pilot[None], text: str) -> None:
@@ -104,7 +106,7 @@ async def in_a_choice(app: LanternApp, pilot: Pilot[None], text: str) -> None:
 
 async def in_the_probe_form(app: LanternApp, pilot: Pilot[None], text: str) -> None:
     probe = ProbeRecord(
-        battery="b", id="i", domain="d", prompt=safe_line(text), sha256="0", origin="user", at="", subjects=()
+        battery="b", id="i", domain=text, prompt=text, sha256="0", origin="user", at="", subjects=()
     )
     await app.push_screen(ProbeForm(probe, "b"))
 
@@ -168,12 +170,37 @@ def _visible_word(text: str) -> str:
     return line.split()[0][:4]
 
 
+@pytest.mark.parametrize(
+    "text", [HOSTILE["clipboard"], HOSTILE["c1 controls"], HOSTILE["closing markup"], TOGETHER]
+)
+async def test_a_prompt_is_asked_as_it_came_unless_it_is_edited(text: str, tmp_path: Path) -> None:
+    async with lab(tmp_path, size=(80, 24), engine=("--tokens", "2")) as (app, pilot):
+        live = app.screen
+        assert isinstance(live, LiveScreen)
+        box = live.query_one(PromptBox)
+        box.put(text)
+        await pilot.pause()
+        assert not {c for c in screen_text(app) if c != "\n" and is_control(c)}
+        assert box.raw_text == text
+        await pilot.press("p", "ctrl+home", "x")
+        assert box.raw_text == "x" + safe_text(text)
+
+
+async def test_pasted_control_codes_become_visible(tmp_path: Path) -> None:
+    async with lab(tmp_path) as (app, pilot):
+        live = app.screen
+        await pilot.press("p")
+        await app.on_event(events.Paste(HOSTILE["clipboard"]))
+        await until(pilot, lambda: live.query_one(PromptBox).text)
+        assert live.query_one(PromptBox).text == safe_text(HOSTILE["clipboard"])
+
+
 async def test_hostile_answers_stream_through_the_engine(tmp_path: Path) -> None:
     text = HOSTILE["clipboard"] + HOSTILE["closing markup"]
     async with lab(tmp_path, engine=("--tokens", "3", "--text", text)) as (app, pilot):
         live = app.screen
         assert isinstance(live, LiveScreen)
-        live.query_one("#prompt").text = HOSTILE["c1 controls"]  # type: ignore[attr-defined]
+        live.query_one(PromptBox).put(HOSTILE["c1 controls"])
         live.ask_prompt()
         await until(pilot, lambda: live.shown is not None and live.shown.state == "finished")
         assert live.shown is not None
