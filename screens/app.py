@@ -191,8 +191,9 @@ class LanternApp(App[None]):
         if isinstance(error, LabError | StoreError):
             self.push_screen(ErrorDialog(f"{during}: not possible", str(error)))
         else:
+            said = "".join(traceback.format_exception_only(error))
             trace = "".join(traceback.format_exception(error)[-6:])
-            self.push_screen(ErrorDialog(f"{during}: an unexpected fault", trace))
+            self.push_screen(ErrorDialog(f"{during}: an unexpected fault", f"{said}\n{trace}"))
 
     def tell(self, message: str, *, severity: Any = "information") -> None:
         """A short notice; the message is data, never markup."""

@@ -1,4 +1,4 @@
-"""What every test shares: Hypothesis without wall-clock deadlines, and a home that is never the user's own."""
+"""What every test shares: Hypothesis without deadlines, and a home that is never the user's own."""
 
 from __future__ import annotations
 

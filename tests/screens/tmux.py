@@ -23,7 +23,8 @@ class Terminal:
     def __init__(self, *arguments: str | Path, home: Path, columns: int = 120, rows: int = 40) -> None:
         self._socket = f"lantern-{uuid.uuid4().hex[:12]}"
         command = shlex.join([sys.executable, "-m", "screens.entry", *map(str, arguments)])
-        environment = f"env -u COLUMNS -u LINES LANTERN_HOME={shlex.quote(str(home))} PYTHONPATH={shlex.quote(str(ROOT))}"
+        folders = f"LANTERN_HOME={shlex.quote(str(home))} PYTHONPATH={shlex.quote(str(ROOT))}"
+        environment = f"env -u COLUMNS -u LINES {folders}"
         size = ["-x", str(columns), "-y", str(rows)]
         shell = f"cd {shlex.quote(str(ROOT))}; {environment} {command}; echo EXIT=$?; sleep 600"
         self._tmux("-f", os.devnull, "new-session", "-d", *size, shell)
