@@ -234,6 +234,8 @@ class Workbench:
             job.state = "running"
             answer.state = "running"
             answer.generation_id = event.generation_id
+            if self.model:
+                answer.model_name = str(self.model["name"])
             self._by_generation[event.generation_id] = answer
             answer.prompt_tokens = event.prompt_tokens
             answer.kernel_placement = event.kernel_placement

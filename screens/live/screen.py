@@ -61,6 +61,7 @@ class LiveScreen(LabScreen):
         self._gauges_dirty = True
         self._words_dirty = True
         self._session_changes = -1
+        self._drawn_state: tuple[str, bool] | None = None
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -200,6 +201,9 @@ class LiveScreen(LabScreen):
             self._n_shown += len(new)
             self._series.extend(token.entropy_nats for token in new)
             self._tape.extend(new)
+        state = (answer.state, answer.record is None)
+        if new or state != self._drawn_state:
+            self._drawn_state = state
             self._gauges_dirty = self._words_dirty = True
 
     def _follow_on(self) -> None:

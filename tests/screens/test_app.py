@@ -84,6 +84,19 @@ async def test_letters_are_text_in_a_text_box_and_keys_elsewhere(tmp_path: Path)
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
 
 
+async def test_an_end_that_comes_after_the_last_token_was_drawn_is_shown(tmp_path: Path) -> None:
+    async with lab(tmp_path, engine=("--tokens", "5")) as (app, pilot):
+        live = live_screen(app)
+        await pilot.press("p", *"go", "enter")
+        await until(pilot, lambda: live.shown is not None and live.shown.state == "finished")
+        answer = live.shown
+        assert answer is not None
+        record, answer.record, answer.state = answer.record, None, "running"
+        await until(pilot, lambda: "stored" not in screen_text(app) and "/320 tokens" in screen_text(app))
+        answer.record, answer.state = record, "finished"
+        await until(pilot, lambda: "stored" in screen_text(app).split("H_t along")[0])
+
+
 async def test_stopping_keeps_what_was_written(tmp_path: Path) -> None:
     async with lab(tmp_path, engine=("--tokens", "4000", "--pace", "0.01")) as (app, pilot):
         live = live_screen(app)
