@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from lab.conditions import condition
-from lab.decode.loop import Row, batch
+from lab.decode.loop import Row, batch, never
 from lab.decode.prefix import PrefixCache
 from lab.decode.types import Finish, TokenStat
 from lab.kernels import Kernel
@@ -25,11 +25,6 @@ from store.journal import Journal, new_id, utc_now
 from store.records import ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
 
 PROGRESS_EVERY_S = 0.5
-
-
-def never() -> bool:
-    """The `should_stop` of a request that nobody cancels."""
-    return False
 
 
 @dataclasses.dataclass

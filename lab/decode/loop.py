@@ -27,7 +27,7 @@ CLEAR_EVERY_STEPS = 256
 SMALL_PARAMETERS = 20_000_000
 AS_IT_IS = Sampling(temperature=1.0, top_p=1.0)
 
-__all__ = ["Row", "batch", "stream", "teacher_forced"]
+__all__ = ["Row", "batch", "never", "stream", "teacher_forced"]
 
 
 def never() -> bool:

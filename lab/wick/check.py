@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
+from lab.measure.words import measure
 from lab.seeds import SEEDS
 
 TEMPERATURE, TOP_P, MAX_TOKENS = 0.7, 0.9, 320
@@ -87,9 +88,7 @@ def probes(*names: str) -> list[Probe]:
 
 def repeated_4gram_share(text: str) -> float:
     """Share of 4-grams of lower-cased words that occurred earlier in the text; 0 below four words."""
-    words = text.lower().split()
-    grams = [tuple(words[start : start + 4]) for start in range(len(words) - 3)]
-    return 0.0 if not grams else 1.0 - len(set(grams)) / len(grams)
+    return measure(text.lower()).repeated_4gram_share or 0.0
 
 
 def mentions_subject(text: str, subjects: Iterable[str]) -> bool:
