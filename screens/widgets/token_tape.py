@@ -8,37 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.selection import Selection
-from textual.strip import Strip
 
 from lab.decode.types import TokenStat
 from lab.ramp import entropy_level
 from screens.actions import bindings
 from screens.theme.ramp import token_styles
-from screens.widgets.tape_layout import NEWLINE_GLYPH, Line, TapeLayout
+from screens.widgets.tape import Tape
+from screens.widgets.tape_layout import NEWLINE_GLYPH
 
 SURPRISE_LEVEL = 5
-READABLE_WIDTH = 110
 
 
-class TokenTape(ScrollView, can_focus=True):
+class TokenTape(Tape):
     """Tokens as they come, and a cursor to walk over them. Follows the tail only while it is at the end."""
 
     BINDINGS = bindings("tape")
-    ALLOW_SELECT = True
     COMPONENT_CLASSES: ClassVar[set[str]] = {"tape--cursor", "tape--branch", "tape--break"}
     DEFAULT_CSS = """
     TokenTape {
-        scrollbar-size-vertical: 1;
-        scrollbar-gutter: stable;
-        overflow-x: hidden;
-        overflow-y: auto;
         .tape--cursor {
             background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
         }
@@ -63,13 +54,9 @@ class TokenTape(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.cursor: int | None = None
         self.branch_token: int | None = None
-        self.strips_built = 0
-        self._texts: list[str] = []
         self._levels: list[int] = []
-        self._layout_lines = TapeLayout(80)
         self._styles: tuple[Style, ...] = ()
         self._special: dict[str, Style] = {}
-        self._strips: dict[int, Strip] = {}
         self._following = True
 
     # -- content ---------------------------------------------------------------------------------------------
@@ -78,19 +65,13 @@ class TokenTape(ScrollView, can_focus=True):
     def n_tokens(self) -> int:
         return len(self._texts)
 
-    @property
-    def layout_lines(self) -> TapeLayout:
-        return self._layout_lines
-
     def clear(self) -> None:
         """Empty the tape and take the cursor away."""
-        self._texts.clear()
         self._levels.clear()
         self.cursor = None
         self.branch_token = None
         self._following = True
-        self._lay_out()
-        self.scroll_to(y=0, animate=False)
+        self.set_pieces(())
 
     def show(self, tokens: Sequence[TokenStat], branch_token: int | None = None) -> None:
         """Replace what is shown; marks the token at which the answer left its parent."""
@@ -100,18 +81,10 @@ class TokenTape(ScrollView, can_focus=True):
 
     def extend(self, tokens: Iterable[TokenStat]) -> None:
         """Add tokens at the end. Only the lines they touch are drawn again."""
-        first_changed, height = None, len(self._layout_lines.lines)
-        for token in tokens:
-            self._texts.append(token.text)
-            self._levels.append(entropy_level(token.entropy_nats))
-            changed = self._layout_lines.append(token.text)
-            first_changed = changed if first_changed is None else min(first_changed, changed)
-        if first_changed is None:
-            return
-        self._redraw(first_changed)
-        if len(self._layout_lines.lines) != height:
-            self._update_height()
-        if self._following:
+        new = tuple(tokens)
+        self._levels.extend(entropy_level(token.entropy_nats) for token in new)
+        self.add_pieces(token.text for token in new)
+        if new and self._following:
             self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
 
     # -- cursor ----------------------------------------------------------------------------------------------
@@ -125,7 +98,7 @@ class TokenTape(ScrollView, can_focus=True):
         before, self.cursor = self.cursor, token
         for changed in (before, token):
             if changed is not None:
-                self._redraw_token(changed)
+                self._redraw_piece(changed)
         if token is not None:
             y = self._layout_lines.line_of[token]
             self._following = token == self.n_tokens - 1
@@ -200,51 +173,11 @@ class TokenTape(ScrollView, can_focus=True):
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
-    def on_resize(self) -> None:
-        if self._layout_lines.width != self._text_width:
-            self._lay_out()
-
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles = ()
-        self._strips.clear()
 
-    def selection_updated(self, selection: Selection | None) -> None:
-        self._strips.clear()
-        self.refresh()
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        lines = self._layout_lines.lines
-        parts = []
-        for y, line in enumerate(lines):
-            span = selection.get_span(y)
-            if span is not None:
-                parts.append(_source_between(line, *span))
-        return "".join(parts), "\n"
-
-    def render_line(self, y: int) -> Strip:
-        y += self.scroll_offset.y
-        if y >= len(self._layout_lines.lines):
-            return Strip.blank(self._width, self.rich_style)
-        strip = self._strips.get(y)
-        if strip is None:
-            strip = self._strips[y] = self._build(y)
-        return strip
-
-    def _build(self, y: int) -> Strip:
-        self.strips_built += 1
-        segments = _merged(
-            Segment(span.text, self._style_of(span.first, span.last, span.text))
-            for span in self._layout_lines.lines[y].spans
-        )
-        selection = self.text_selection
-        if selection is not None and (chosen := selection.get_span(y)) is not None:
-            segments = _highlight(
-                segments, *chosen, self.screen.get_component_rich_style("screen--selection")
-            )
-        return Strip(segments).crop_extend(0, self._width, self.rich_style).apply_offsets(0, y)
-
-    def _style_of(self, first: int, last: int, text: str) -> Style:
+    def piece_style(self, first: int, last: int, text: str) -> Style:
         if not self._styles:
             background = self.background_colors[1]
             self._styles = token_styles(background, dark=self.app.current_theme.dark)
@@ -259,75 +192,3 @@ class TokenTape(ScrollView, can_focus=True):
         if text == NEWLINE_GLYPH:
             return self._special["break"]
         return self._special["blank"] if text.isspace() else self._styles[self._levels[last]]
-
-    def _redraw(self, first_line: int) -> None:
-        for y in range(first_line, len(self._layout_lines.lines)):
-            self._strips.pop(y, None)
-        self.refresh_lines(first_line, len(self._layout_lines.lines) - first_line)
-
-    def _redraw_token(self, token: int) -> None:
-        for y, _ in self._layout_lines.spans_of(token):
-            self._strips.pop(y, None)
-            self.refresh_lines(y)
-
-    def _lay_out(self) -> None:
-        layout = TapeLayout(self._text_width)
-        for text in self._texts:
-            layout.append(text)
-        self._layout_lines = layout
-        self._strips.clear()
-        self._update_height()
-        self.refresh()
-
-    @property
-    def _width(self) -> int:
-        """The cells of a line: the scrollbar has a column of its own."""
-        return max(1, self.scrollable_content_region.width)
-
-    @property
-    def _text_width(self) -> int:
-        """Room for text: a column is left for what may hang over; no wider than reads well."""
-        return max(2, min(self._width - 1, READABLE_WIDTH))
-
-    def _update_height(self) -> None:
-        self.virtual_size = Size(self._width, len(self._layout_lines.lines))
-
-
-def _source_between(line: Line, start: int, end: int) -> str:
-    """What characters `start` to `end` (−1: the end) of a line say, newlines and tabs as they were."""
-    out, x = [], 0
-    for span in line.spans:
-        length = len(span.text)
-        low, high = max(0, start - x), length if end == -1 else min(length, end - x)
-        if low < high:
-            out.append(span.source[low:high] if span.text == span.source else span.source)
-        x += length
-    return "".join(out)
-
-
-def _merged(segments: Iterable[Segment]) -> list[Segment]:
-    """Neighbors of one style as one segment: fewer bytes for the terminal."""
-    out: list[Segment] = []
-    for segment in segments:
-        if out and out[-1].style is segment.style:
-            out[-1] = Segment(out[-1].text + segment.text, segment.style)
-        else:
-            out.append(segment)
-    return out
-
-
-def _highlight(segments: list[Segment], start: int, end: int, style: Style) -> list[Segment]:
-    """The segments with characters `start` to `end` (−1: the end) in `style`."""
-    out, x = [], 0
-    for text, base, _ in segments:
-        low = min(len(text), max(0, start - x))
-        high = len(text) if end == -1 else max(low, min(len(text), end - x))
-        for part, styled in (
-            (text[:low], base),
-            (text[low:high], (base or Style()) + style),
-            (text[high:], base),
-        ):
-            if part:
-                out.append(Segment(part, styled))
-        x += len(text)
-    return out
