@@ -138,7 +138,16 @@ def _table_problems(tables: tuple[TableContent, ...]) -> list[str]:
     rows = {content.table: content.rows for content in tables}
     landed = sum(
         rows[table]
-        for table in ("setting", "model", "kernel", "condition", "probe", "generation", "score_event")
+        for table in (
+            "setting",
+            "model",
+            "adapter",
+            "kernel",
+            "condition",
+            "probe",
+            "generation",
+            "score_event",
+        )
     )
     if landed != rows["ledger"]:
         return [f"the tables hold {landed} facts, the ledger {rows['ledger']}: `lantern store rebuild`"]

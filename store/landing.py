@@ -32,6 +32,18 @@ _MODEL: Shape = {
     "template_sha256": "VARCHAR",
     "at": "TIMESTAMP",
 }
+_ADAPTER: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "path": "VARCHAR",
+    "base_model_id": "VARCHAR",
+    "fine_tune_type": "VARCHAR",
+    "rank": "BIGINT",
+    "scale": "DOUBLE",
+    "num_layers": "BIGINT",
+    "parameters": "BIGINT",
+    "at": "TIMESTAMP",
+}
 _KERNEL: Shape = {"sha256": "VARCHAR", "name": "VARCHAR", "text": "VARCHAR", "at": "TIMESTAMP"}
 _CONDITION: Shape = {
     "id": "VARCHAR",
@@ -154,7 +166,7 @@ CREATE OR REPLACE TEMP TABLE landing AS
 SELECT from_json(document, $1) AS r, key
 FROM (SELECT unnest($2::VARCHAR[]) AS document, unnest($3::UBIGINT[]) AS key)
 """
-_CONTENT_ADDRESSED = ("model", "kernel", "condition")
+_CONTENT_ADDRESSED = ("model", "adapter", "kernel", "condition")
 
 
 def _plain(table: str, shape: Shape) -> str:
@@ -197,6 +209,7 @@ SELECT generation_id, instrument, version, e.key, e.value, recorded_at, id FROM 
 _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "setting": (_SETTING, (_plain("setting", _SETTING),)),
     "model": (_MODEL, (_plain("model", _MODEL),)),
+    "adapter": (_ADAPTER, (_plain("adapter", _ADAPTER),)),
     "kernel": (_KERNEL, (_plain("kernel", _KERNEL),)),
     "condition": (_CONDITION, (_plain("condition", _CONDITION),)),
     "probe": (_PROBE, (_plain("probe", _PROBE),)),

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 FinishReason = Literal["stop", "length", "cancelled"]
 KernelPlacement = Literal["none", "system", "user"]
+FineTuneType = Literal["lora", "dora", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,28 @@ class ScoreRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterRecord:
+    """A fine-tune as found on disk: the id hashes what decides its effect (its tensors, type and scale).
+
+    `base_model_id` is the model it was trained on, where its files say so. `rank`, `scale` and `num_layers`
+    are those of its settings; a full fine-tune has no rank and no scale. `parameters` counts its numbers.
+    """
+
+    kind: ClassVar[str] = "adapter"
+
+    id: str
+    name: str
+    path: str
+    base_model_id: str | None
+    fine_tune_type: FineTuneType
+    rank: int | None
+    scale: float | None
+    num_layers: int | None
+    parameters: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRecord:
     """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
 
@@ -178,6 +201,7 @@ class SettingRecord:
 
 Record = (
     ModelRecord
+    | AdapterRecord
     | ProbeRecord
     | KernelRecord
     | ConditionRecord
@@ -190,6 +214,7 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
     record.kind: record
     for record in (
         ModelRecord,
+        AdapterRecord,
         ProbeRecord,
         KernelRecord,
         ConditionRecord,

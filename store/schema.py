@@ -106,7 +106,25 @@ CREATE VIEW answer AS
     LEFT JOIN word_entropy w ON w.generation_id = g.id;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+ADAPTERS = """
+CREATE TABLE adapter (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, path VARCHAR NOT NULL, base_model_id VARCHAR,
+    fine_tune_type VARCHAR NOT NULL, rank BIGINT, scale DOUBLE, num_layers BIGINT,
+    parameters BIGINT NOT NULL, recorded_at TIMESTAMP NOT NULL, ledger_key UBIGINT NOT NULL
+);
+CREATE VIEW adapter_now AS
+    SELECT id, arg_max(name, recorded_at) AS name, arg_max(path, recorded_at) AS path
+    FROM adapter GROUP BY id;
+CREATE OR REPLACE VIEW answer AS
+    SELECT g.*, m.name AS model_name, a.name AS adapter_name, c.name AS condition_name, c.kernel_name,
+        w.word_entropy_nats, w.words
+    FROM generation g LEFT JOIN model_now m ON m.id = g.model_id
+    LEFT JOIN adapter_now a ON a.id = g.adapter_sha256
+    LEFT JOIN condition_now c ON c.id = g.condition_id
+    LEFT JOIN word_entropy w ON w.generation_id = g.id;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -114,6 +132,7 @@ SCHEMA_VERSION = len(MIGRATIONS)
 TABLES = (
     "setting",
     "model",
+    "adapter",
     "kernel",
     "condition",
     "probe",

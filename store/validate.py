@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from store.journal import HEADER_KIND, VERSION, JournalLine, parse_line
 from store.records import (
     RECORD_TYPES,
+    AdapterRecord,
     ConditionRecord,
     GenerationRecord,
     KernelRecord,
@@ -37,6 +38,7 @@ TOTAL = "total"
 
 _OWN_LINE = re.compile(rb'\{"v":%d,"kind":"([a-z_]+)","seq":\d+,"data":' % VERSION)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
+_CONTENT = (ModelRecord, AdapterRecord, KernelRecord, ConditionRecord)
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
 _UINT32_MAX = 2**32 - 1
@@ -93,7 +95,7 @@ def examine(journal: str, line: JournalLine) -> Fact | Reject:
         record = _adapter(kind).validate_json(data, strict=True)
         check(record)
         identity, payload = _identity(record), data
-        if isinstance(record, ModelRecord | KernelRecord | ConditionRecord):
+        if isinstance(record, _CONTENT):
             payload = identity.encode()
         return Fact(journal, line, kind, data, _hash(kind, identity), _hash(payload), record.at)
     except ValueError as error:
@@ -171,10 +173,11 @@ def _kind_and_data(raw: bytes) -> tuple[str, bytes]:
 def _identity(record: Record) -> str:
     """What makes two records the same fact.
 
-    Models, kernels and conditions are their content: every engine start says them again with a new `at`.
+    Models, adapters, kernels and conditions are their content: every engine start says them again with a
+    new `at`.
     """
     match record:
-        case ModelRecord() | KernelRecord() | ConditionRecord():
+        case ModelRecord() | AdapterRecord() | KernelRecord() | ConditionRecord():
             content = {name: getattr(record, name) for name in record.__slots__ if name != "at"}
             return _canonical(content).decode()
         case GenerationRecord() | ScoreRecord():

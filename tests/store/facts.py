@@ -9,6 +9,7 @@ from typing import Any
 
 from store.ids import new_id
 from store.records import (
+    AdapterRecord,
     ConditionRecord,
     GenerationRecord,
     KernelRecord,
@@ -42,6 +43,22 @@ def model(name: str = "wick", **changes: Any) -> ModelRecord:
         weights_sha256=sha("w" + name),
         tokenizer_sha256=sha("t" + name),
         template_sha256=sha("c" + name),
+        at=START,
+    )
+    return dataclasses.replace(record, **changes)
+
+
+def adapter(name: str = "tuned", **changes: Any) -> AdapterRecord:
+    record = AdapterRecord(
+        id=sha(name),
+        name=name,
+        path=f"/adapters/{name}",
+        base_model_id=None,
+        fine_tune_type="lora",
+        rank=8,
+        scale=20.0,
+        num_layers=4,
+        parameters=49_152,
         at=START,
     )
     return dataclasses.replace(record, **changes)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from store.journal import Journal, encode_line, tail
 from store.records import Record
 from store.service import StoreService
 from tests.hostile import HOSTILE, huge
-from tests.store.facts import at, condition, generation, kernel, model, probe, score, trace
+from tests.store.facts import adapter, at, condition, generation, kernel, model, probe, score, trace
 
 
 def write(home: Home, *records: Record) -> Path:
@@ -43,12 +44,14 @@ def errors(service: StoreService) -> list[tuple[int, str]]:
 
 def test_a_journal_becomes_rows(home: Home, service: StoreService) -> None:
     answer = generation(1, trace=trace(5, k=3))
-    write(home, model(), kernel(), condition(), probe(), answer, score(answer.id, total=7.5))
-    assert service.ingest() == 6
+    write(home, model(), adapter(), kernel(), condition(), probe(), answer, score(answer.id, total=7.5))
+    assert service.ingest() == 7
     assert service.ingest() == 0
     counts = service.query(ask.counts)
-    assert {name: counts[name] for name in ("model", "kernel", "condition", "probe", "generation")} == {
+    content = ("model", "adapter", "kernel", "condition", "probe", "generation")
+    assert {name: counts[name] for name in content} == {
         "model": 1,
+        "adapter": 1,
         "kernel": 1,
         "condition": 1,
         "probe": 1,
@@ -216,14 +219,29 @@ def test_a_conflict_within_one_batch_is_found_too(home: Home, service: StoreServ
     assert len(errors(service)) == 1
 
 
+def test_adapters_land_as_they_are_and_give_answers_a_name(home: Home, service: StoreService) -> None:
+    full = adapter("whole", fine_tune_type="full", rank=None, scale=None, base_model_id=model().id)
+    tuned = generation(1, adapter_sha256=adapter().id)
+    write(home, adapter(), full, replace(adapter(), name="renamed", at=at(9)), tuned, generation(2))
+    assert service.ingest() == 5
+    fields = "name, path, base_model_id, fine_tune_type, rank, scale, num_layers, parameters"
+    assert rows(service, f"SELECT {fields} FROM adapter ORDER BY recorded_at, fine_tune_type DESC") == [
+        ("tuned", "/adapters/tuned", None, "lora", 8, 20.0, 4, 49_152),
+        ("whole", "/adapters/whole", model().id, "full", None, None, 4, 49_152),
+        ("renamed", "/adapters/tuned", None, "lora", 8, 20.0, 4, 49_152),
+    ]
+    assert rows(service, "SELECT seed, adapter_name FROM answer ORDER BY seed") == [(1, "renamed"), (2, None)]
+
+
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
 def test_content_met_again_keeps_its_earliest_time(
     home: Home, service: StoreService, order: tuple[int, ...]
 ) -> None:
     for number in order:
-        write(home, model(at=at(number)), condition(at=at(number)), kernel(at=at(number)))
+        when = at(number)
+        write(home, model(at=when), adapter(at=when), condition(at=when), kernel(at=when))
         service.ingest()
-    for table in ("model", "condition", "kernel"):
+    for table in ("model", "adapter", "condition", "kernel"):
         assert [time.isoformat() for (time,) in rows(service, f"SELECT recorded_at FROM {table}")] == [at(1)]
 
 

@@ -12,7 +12,7 @@ from store.journal import Envelope, JournalLine, encode_line
 from store.records import Record
 from store.upcast import upcast
 from store.validate import Fact, Reject, examine
-from tests.store.facts import at, condition, generation, kernel, model, probe, score, trace
+from tests.store.facts import adapter, at, condition, generation, kernel, model, probe, score, trace
 
 
 def as_data(record: Record) -> dict[str, Any]:
@@ -36,7 +36,15 @@ def rejection(kind: str, data: dict[str, Any] | bytes) -> str:
     return found.reason
 
 
-ALL = [model(), kernel(), condition(), probe(), generation(trace=trace(3, k=2)), score("g", total=2.5)]
+ALL = [
+    model(),
+    adapter(),
+    kernel(),
+    condition(),
+    probe(),
+    generation(trace=trace(3, k=2)),
+    score("g", total=2.5),
+]
 
 
 @pytest.mark.parametrize("record", ALL, ids=lambda record: record.kind)
@@ -165,7 +173,9 @@ def test_identity_and_payload() -> None:
     assert fact(generation()).key != same.key
 
 
-@pytest.mark.parametrize("record", [model(), kernel(), condition()], ids=lambda record: record.kind)
+@pytest.mark.parametrize(
+    "record", [model(), adapter(), kernel(), condition()], ids=lambda record: record.kind
+)
 def test_content_said_again_later_is_the_same_fact(record: Any) -> None:
     again = fact(dataclasses.replace(record, at=at(9)))
     assert (again.key, again.digest) == (fact(record).key, fact(record).digest)
