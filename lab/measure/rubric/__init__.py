@@ -1,7 +1,18 @@
 """Rubrics: instruments as data, run by one engine."""
 
 from lab.measure.rubric.engine import RubricInstrument, score
+from lab.measure.rubric.explain import Account, DimensionAccount, Match, explain
 from lab.measure.rubric.model import Rubric
 from lab.measure.rubric.reading import load, parse
 
-__all__ = ["Rubric", "RubricInstrument", "load", "parse", "score"]
+__all__ = [
+    "Account",
+    "DimensionAccount",
+    "Match",
+    "Rubric",
+    "RubricInstrument",
+    "explain",
+    "load",
+    "parse",
+    "score",
+]
