@@ -100,7 +100,8 @@ def comparable(a: Prior, b: Prior) -> None:
     if a.sigma != b.sigma:
         raise LabError(f"scu: S under σ = {a.sigma:g} and under σ = {b.sigma:g} are different quantities")
     if a.tokens != b.tokens:
+        factor = max(a.tokens, b.tokens) / min(a.tokens, b.tokens)
         raise LabError(
             f"scu: S over {a.tokens:,} tokens ({a.basis}) and over {b.tokens:,} tokens ({b.basis}) differ by "
-            f"the factor {max(a.tokens, b.tokens) / min(a.tokens, b.tokens):.2f} for the same weights; pin one N"
+            f"the factor {factor:.2f} for the same weights; pin one N"
         )
