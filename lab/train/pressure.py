@@ -1,4 +1,4 @@
-"""How hard a run presses on its model, before it starts: updates, examples seen, share of layers, all at once.
+"""How hard a run presses on its model, before it starts: updates, examples, share of layers, all at once.
 
 Seed 002's small model broke under 23.8 times the pressure of its large one; its paper says five. The figure
 here is lr × examples seen × share of layers, compared with earlier runs on the same base.
@@ -48,7 +48,7 @@ class Plan:
                 raise LabError(f"{self.name}: {field} is {getattr(self, field)}; expected at least 1")
         if self.layers_trained > self.layers_total:
             raise LabError(
-                f"{self.name}: {self.layers_trained} layers are to be trained of the model's {self.layers_total}"
+                f"{self.name}: {self.layers_trained} layers to train, the model has {self.layers_total}"
             )
 
 
