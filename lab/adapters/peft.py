@@ -86,7 +86,7 @@ def from_peft(
             )
         if array.shape[0 if found[2] == "A" else 1] != rank:
             raise LabError(
-                f"import peft: {name} is {array.shape}, which is not of rank {rank} as adapter_config.json says"
+                f"import peft: {name} is {array.shape}, not of rank {rank} as adapter_config.json says"
             )
         imported[f"{found[1]}.lora_{found[2].lower()}"] = np.ascontiguousarray(array.T)
     return imported, {

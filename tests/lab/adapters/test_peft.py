@@ -73,7 +73,7 @@ def test_rank_stabilized_scale() -> None:
         ({"use_dora": True}, "DoRA"),
         ({"peft_type": "IA3"}, "IA3"),
         ({"rank_pattern": {"q": 2}}, "rank_pattern"),
-        ({"r": 3}, "is not of rank 3"),
+        ({"r": 3}, "not of rank 3"),
     ],
 )
 def test_what_mlx_lm_has_no_place_for(changes: dict[str, Any], word: str) -> None:
