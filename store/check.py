@@ -147,6 +147,8 @@ def _table_problems(tables: tuple[TableContent, ...]) -> list[str]:
             "probe",
             "generation",
             "score_event",
+            "comparison",
+            "rating",
         )
     )
     if landed != rows["ledger"]:

@@ -234,13 +234,15 @@ def encode_line(kind: str, seq: int, data: Mapping[str, Any]) -> bytes:
 
 
 def _as_json(record: Any) -> dict[str, Any]:
-    """The fields of a record, shallow but for the trace, whose floats are kept to six decimals."""
+    """The fields of a record and of the dataclasses in it; the floats of a trace are kept to six decimals."""
     data = {field.name: getattr(record, field.name) for field in fields(record)}
     for name, value in data.items():
         if isinstance(value, Trace):
             data[name] = _trace_as_json(value)
         elif is_dataclass(value):
             data[name] = _as_json(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            data[name] = [_as_json(item) for item in value]
         elif isinstance(value, Mapping) and not isinstance(value, dict):
             data[name] = dict(value)
     return data

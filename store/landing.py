@@ -126,6 +126,45 @@ _SCORE: Shape = {
     "detail": "JSON",
 }
 
+_SIDE: Shape = {
+    "run_id": "VARCHAR",
+    "words": "VARCHAR",
+    "model_id": "VARCHAR",
+    "condition_id": "VARCHAR",
+    "adapter_sha256": "VARCHAR",
+}
+_COMPARISON: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "left": _SIDE,
+    "right": _SIDE,
+    "pairs": [
+        {
+            "prompt": "VARCHAR",
+            "seed": "BIGINT",
+            "probe_battery": "VARCHAR",
+            "probe_id": "VARCHAR",
+            "probe_sha256": "VARCHAR",
+        }
+    ],
+    "battery": "VARCHAR",
+    "instrument": "VARCHAR",
+    "version": "VARCHAR",
+    "at": "TIMESTAMP",
+}
+_RATING: Shape = {
+    "id": "VARCHAR",
+    "comparison_id": "VARCHAR",
+    "generation_id": "VARCHAR",
+    "other_generation_id": "VARCHAR",
+    "scale": "VARCHAR",
+    "value": "BIGINT",
+    "rater": "VARCHAR",
+    "blind": "BOOLEAN",
+    "shown": "VARCHAR",
+    "at": "TIMESTAMP",
+}
+
 _EXPRESSIONS = {
     "at": 'r."at"',
     "subjects": "coalesce(r.subjects, [])",
@@ -206,6 +245,22 @@ SELECT generation_id, instrument, version, e.key, e.value, recorded_at, id FROM 
     FROM temp.landing)
 """  # noqa: S608 - our own names
 
+_INSERT_COMPARISON = """
+INSERT INTO comparison
+SELECT r.id, r.name, r.battery, r.instrument, r.version, r."at" FROM temp.landing
+"""
+_INSERT_SIDES = """
+INSERT INTO comparison_side
+SELECT id, side, s.run_id, s.words, s.model_id, s.condition_id, s.adapter_sha256 FROM (
+    SELECT r.id AS id, 'left' AS side, r."left" AS s FROM temp.landing
+    UNION ALL SELECT r.id, 'right', r."right" FROM temp.landing)
+"""
+_INSERT_PAIRS = """
+INSERT INTO comparison_pair
+SELECT id, place, p.seed, p.prompt, p.probe_battery, p.probe_id, p.probe_sha256 FROM (
+    SELECT r.id AS id, generate_subscripts(r.pairs, 1) - 1 AS place, unnest(r.pairs) AS p FROM temp.landing)
+"""
+
 _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "setting": (_SETTING, (_plain("setting", _SETTING),)),
     "model": (_MODEL, (_plain("model", _MODEL),)),
@@ -215,4 +270,6 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "probe": (_PROBE, (_plain("probe", _PROBE),)),
     "generation": (_GENERATION, (_plain("generation", _GENERATION), _INSERT_TRACE)),
     "score": (_SCORE, (_INSERT_SCORE_EVENT, _INSERT_SCORE)),
+    "comparison": (_COMPARISON, (_INSERT_COMPARISON, _INSERT_SIDES, _INSERT_PAIRS)),
+    "rating": (_RATING, (_plain("rating", _RATING),)),
 }

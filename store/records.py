@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 FinishReason = Literal["stop", "length", "cancelled"]
 KernelPlacement = Literal["none", "system", "user"]
 FineTuneType = Literal["lora", "dora", "full"]
+SideName = Literal["left", "right"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,75 @@ class AdapterRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SideRecord:
+    """One side of a comparison, which is a run: nothing but `run_id` tells its answers from the other's.
+
+    `words` says for people what the side is.
+    """
+
+    run_id: str
+    words: str
+    model_id: str
+    condition_id: str
+    adapter_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPair:
+    """What both sides are asked, with one seed for both. A free prompt has no probe."""
+
+    prompt: str
+    seed: int
+    probe_battery: str | None = None
+    probe_id: str | None = None
+    probe_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRecord:
+    """A comparison as planned; written before its first answer, so that it can be gone on with.
+
+    Left is the base, right is held against it. A pair's place is its index in `pairs`; no two have one seed,
+    so that an answer belongs to the pair of its run and seed. `battery` says for people what is asked.
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    id: str
+    name: str
+    left: SideRecord
+    right: SideRecord
+    pairs: tuple[PlannedPair, ...]
+    battery: str
+    instrument: str
+    version: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingRecord:
+    """What a person says of one answer of a pair on one scale, 1 to 5.
+
+    None takes it back; of one generation, scale and rater the latest `at` wins.
+    `blind` says that the sides were hidden, `shown` on which side of the screen the answer stood,
+    `other_generation_id` what stood beside it.
+    """
+
+    kind: ClassVar[str] = "rating"
+
+    id: str
+    comparison_id: str
+    generation_id: str
+    other_generation_id: str | None
+    scale: str
+    value: int | None
+    rater: str
+    blind: bool
+    shown: SideName
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRecord:
     """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
 
@@ -207,6 +277,8 @@ Record = (
     | ConditionRecord
     | GenerationRecord
     | ScoreRecord
+    | ComparisonRecord
+    | RatingRecord
     | SettingRecord
 )
 
@@ -220,6 +292,8 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
         ConditionRecord,
         GenerationRecord,
         ScoreRecord,
+        ComparisonRecord,
+        RatingRecord,
         SettingRecord,
     )
 }

@@ -124,7 +124,45 @@ CREATE OR REPLACE VIEW answer AS
     LEFT JOIN word_entropy w ON w.generation_id = g.id;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS)
+COMPARISONS = """
+CREATE TABLE comparison (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, battery VARCHAR NOT NULL, instrument VARCHAR NOT NULL,
+    version VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+-- Two rows a comparison, 'left' and 'right'; each side is a run.
+CREATE TABLE comparison_side (
+    comparison_id VARCHAR NOT NULL, side VARCHAR NOT NULL, run_id VARCHAR NOT NULL, words VARCHAR NOT NULL,
+    model_id VARCHAR NOT NULL, condition_id VARCHAR NOT NULL, adapter_sha256 VARCHAR
+);
+-- What both sides are asked; place counts from 0.
+CREATE TABLE comparison_pair (
+    comparison_id VARCHAR NOT NULL, place BIGINT NOT NULL, seed BIGINT NOT NULL, prompt VARCHAR NOT NULL,
+    probe_battery VARCHAR, probe_id VARCHAR, probe_sha256 VARCHAR
+);
+-- Every rating, also those taken back (value NULL) and those given anew; the latest recorded_at of
+-- (generation, scale, rater) counts.
+CREATE TABLE rating (
+    id VARCHAR NOT NULL, comparison_id VARCHAR NOT NULL, generation_id VARCHAR NOT NULL,
+    other_generation_id VARCHAR, scale VARCHAR NOT NULL, value BIGINT, rater VARCHAR NOT NULL,
+    blind BOOLEAN NOT NULL, shown VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+CREATE VIEW probe_revision AS
+    SELECT sha256, any_value(domain) AS domain, any_value(source_probe) AS source_probe
+    FROM probe GROUP BY sha256;
+-- The answers of a comparison by place and side; of several finished ones the first counts.
+-- A rephrasing has its source as cluster, any other probe itself, a free prompt its own text.
+CREATE VIEW compared AS
+    SELECT s.comparison_id, p.place, s.side, p.seed, g.id AS generation_id, p.probe_battery, p.probe_id,
+        r.domain, r.source_probe, coalesce(r.source_probe, p.probe_id, p.prompt) AS cluster
+    FROM comparison_side s
+    JOIN comparison_pair p ON p.comparison_id = s.comparison_id
+    JOIN generation g ON g.run_id = s.run_id AND g.seed = p.seed AND g.finish_reason <> 'cancelled'
+    LEFT JOIN probe_revision r ON r.sha256 = p.probe_sha256
+    QUALIFY row_number() OVER (
+        PARTITION BY s.comparison_id, s.side, p.place ORDER BY g.started_at, g.id) = 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -140,6 +178,10 @@ TABLES = (
     "generation_trace",
     "score_event",
     "score",
+    "comparison",
+    "comparison_side",
+    "comparison_pair",
+    "rating",
     "ledger",
     "journal",
     "ingest_error",

@@ -18,14 +18,18 @@ from store.journal import HEADER_KIND, VERSION, JournalLine, parse_line
 from store.records import (
     RECORD_TYPES,
     AdapterRecord,
+    ComparisonRecord,
     ConditionRecord,
     GenerationRecord,
     KernelRecord,
     ModelRecord,
+    PlannedPair,
     ProbeRecord,
+    RatingRecord,
     Record,
     ScoreRecord,
     SettingRecord,
+    SideRecord,
     Trace,
 )
 from store.upcast import upcast
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 RAW_KEPT_CHARACTERS = 2000
 TOTAL = "total"
+RATING_VALUES = (1, 2, 3, 4, 5)
 
 _OWN_LINE = re.compile(rb'\{"v":%d,"kind":"([a-z_]+)","seq":\d+,"data":' % VERSION)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
@@ -115,6 +120,20 @@ def check(record: Record) -> None:
             _check_trace(record.trace)
     elif isinstance(record, ScoreRecord) and TOTAL in record.dimensions:
         raise ValueError(f"field dimensions: {TOTAL!r} is the name of the total, not of a dimension")
+    elif isinstance(record, ComparisonRecord):
+        _check_comparison(record)
+    elif isinstance(record, RatingRecord) and record.value not in (None, *RATING_VALUES):
+        raise ValueError(f"field value: expected {RATING_VALUES[0]} to {RATING_VALUES[-1]}, or null")
+
+
+def _check_comparison(record: ComparisonRecord) -> None:
+    if record.left.run_id == record.right.run_id:
+        raise ValueError("field right.run_id: expected a run of its own, not the left side's")
+    seeds = {pair.seed for pair in record.pairs}
+    if not record.pairs or len(seeds) < len(record.pairs):
+        raise ValueError("field pairs: expected at least one, each with a seed of its own")
+    if max(map(abs, seeds)) > _INT64_MAX:
+        raise ValueError("field pairs: expected 64-bit seeds")
 
 
 def _check_trace(trace: Trace) -> None:
@@ -180,7 +199,7 @@ def _identity(record: Record) -> str:
         case ModelRecord() | AdapterRecord() | KernelRecord() | ConditionRecord():
             content = {name: getattr(record, name) for name in record.__slots__ if name != "at"}
             return _canonical(content).decode()
-        case GenerationRecord() | ScoreRecord():
+        case GenerationRecord() | ScoreRecord() | ComparisonRecord() | RatingRecord():
             return record.id
         case ProbeRecord():
             return json.dumps([record.battery, record.id, record.at])
@@ -208,6 +227,6 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     # The records stay free of pydantic; this is how a standard dataclass is told its rules.
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     described: Any
-    for described in (record_type, Trace):
+    for described in (record_type, Trace, SideRecord, PlannedPair):
         described.__pydantic_config__ = config
     return TypeAdapter(record_type)

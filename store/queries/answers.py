@@ -107,22 +107,27 @@ def history_summary(con: DuckDBPyConnection, battery: str, probe_id: str) -> lis
 
 def generation(con: DuckDBPyConnection, generation_id: str) -> StoredGeneration | None:
     """One answer with its trace, condition and scores; None when there is none of that id."""
-    found = _dicts(con, "SELECT * FROM generation WHERE id = ?", [generation_id])
+    found = dicts(con, "SELECT * FROM generation WHERE id = ?", [generation_id])
     if not found:
         return None
-    fields = _with_times(found[0])
+    fields = with_times(found[0])
     names = con.execute("SELECT name FROM model_now WHERE id = ?", [fields["model_id"]]).fetchall()
-    conditions = _dicts(
-        con,
-        "SELECT * EXCLUDE (ledger_key) FROM condition WHERE id = ? ORDER BY recorded_at DESC LIMIT 1",
-        [fields["condition_id"]],
-    )
     return StoredGeneration(
         generation=GenerationRecord(**fields, trace=_trace(con, generation_id)),
         model_name=names[0][0] if names else fields["model_id"][:12],
-        condition=ConditionRecord(**_with_times(conditions[0])) if conditions else None,
+        condition=condition(con, fields["condition_id"]),
         scores=_scores(con, generation_id),
     )
+
+
+def condition(con: DuckDBPyConnection, condition_id: str) -> ConditionRecord | None:
+    """A condition by its id, under its latest name."""
+    found = dicts(
+        con,
+        "SELECT * EXCLUDE (ledger_key) FROM condition WHERE id = ? ORDER BY recorded_at DESC LIMIT 1",
+        [condition_id],
+    )
+    return ConditionRecord(**with_times(found[0])) if found else None
 
 
 _NAMES = """
@@ -172,7 +177,7 @@ def _zone(detail: str | None) -> str | None:
 
 
 def _trace(con: DuckDBPyConnection, generation_id: str) -> Trace | None:
-    found = _dicts(con, "SELECT * FROM generation_trace WHERE generation_id = ?", [generation_id])
+    found = dicts(con, "SELECT * FROM generation_trace WHERE generation_id = ?", [generation_id])
     if not found:
         return None
     row = found[0]
@@ -197,7 +202,7 @@ def _scaled(values: Sequence[int], factor: int) -> tuple[float, ...]:
 
 def _scores(con: DuckDBPyConnection, generation_id: str) -> tuple[ScoreRecord, ...]:
     """In the order in which they were made, revisions included."""
-    events = _dicts(
+    events = dicts(
         con, "SELECT * FROM score_event WHERE generation_id = ? ORDER BY recorded_at, id", [generation_id]
     )
     values = con.execute(
@@ -207,18 +212,19 @@ def _scores(con: DuckDBPyConnection, generation_id: str) -> tuple[ScoreRecord, .
     for event in events:
         dimensions = {name: value for event_id, name, value in values if event_id == event["id"]}
         total = dimensions.pop(TOTAL, None)
-        fields = _with_times(event) | {"detail": json.loads(event["detail"])}
+        fields = with_times(event) | {"detail": json.loads(event["detail"])}
         records.append(ScoreRecord(**fields, dimensions=dimensions, total=total))
     return tuple(records)
 
 
-def _dicts(con: DuckDBPyConnection, sql: str, parameters: list[object]) -> list[dict[str, Any]]:
+def dicts(con: DuckDBPyConnection, sql: str, parameters: list[object]) -> list[dict[str, Any]]:
+    """Rows by the names of their columns."""
     cursor = con.execute(sql, parameters)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """A row as the fields of a record: times as text, `recorded_at` under its name `at`."""
     fields = {name: _iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
     fields["at"] = fields.pop("recorded_at")

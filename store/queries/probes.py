@@ -12,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+
+from store.queries.derived import is_new, remember, version
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-_made_from: WeakKeyDictionary[DuckDBPyConnection, dict[str, str]] = WeakKeyDictionary()
-"""For each connection, from which version of the tables each of its small tables was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +138,8 @@ def _iso(value: datetime | None) -> str | None:
 
 def _refresh_order(con: DuckDBPyConnection) -> str:
     """List order: by battery, then id with its first number as a number, so that P100 follows P99."""
-    version = _version(con, "probe")
-    if _is_new(con, "order", version):
+    probes = version(con, "probe")
+    if is_new(con, "order", probes):
         con.execute(
             """
             CREATE OR REPLACE TABLE memory.main.probe_order AS
@@ -153,13 +150,13 @@ def _refresh_order(con: DuckDBPyConnection) -> str:
             WHERE NOT retired ORDER BY pos
             """
         )
-        _remember(con, "order", version)
-    return version
+        remember(con, "order", probes)
+    return probes
 
 
 def _refresh_matches(con: DuckDBPyConnection, which: ProbeFilter) -> None:
-    version = json.dumps([_refresh_order(con), astuple(which)])
-    if not _is_new(con, "match", version):
+    wanted = json.dumps([_refresh_order(con), astuple(which)])
+    if not is_new(con, "match", wanted):
         return
     if which == ProbeFilter():
         con.execute("CREATE OR REPLACE TABLE memory.main.probe_match AS FROM memory.main.probe_order")
@@ -176,31 +173,15 @@ def _refresh_matches(con: DuckDBPyConnection, which: ProbeFilter) -> None:
             """,
             [which.text, list(which.batteries), list(which.domains)],
         )
-    _remember(con, "match", version)
+    remember(con, "match", wanted)
 
 
 def _refresh_answers(con: DuckDBPyConnection) -> None:
-    version = _version(con, "generation")
-    if _is_new(con, "answers", version):
+    answers = version(con, "generation")
+    if is_new(con, "answers", answers):
         con.execute(
             "CREATE OR REPLACE TABLE memory.main.probe_answers AS "
             "SELECT probe_battery AS battery, probe_id AS id, count(*) AS n, max(started_at) AS last_at "
             "FROM generation WHERE probe_id IS NOT NULL GROUP BY probe_battery, probe_id"
         )
-        _remember(con, "answers", version)
-
-
-def _version(con: DuckDBPyConnection, table: str) -> str:
-    """Changes whenever rows were added to an append-only table, or the file was replaced."""
-    rows = con.execute(
-        f"SELECT (SELECT value FROM meta WHERE key = 'instance'), count(*), max(recorded_at) FROM {table}"  # noqa: S608 - our own names
-    ).fetchall()
-    return " ".join(str(value) for value in rows[0])
-
-
-def _is_new(con: DuckDBPyConnection, name: str, version: str) -> bool:
-    return _made_from.get(con, {}).get(name) != version
-
-
-def _remember(con: DuckDBPyConnection, name: str, version: str) -> None:
-    _made_from.setdefault(con, {})[name] = version
+        remember(con, "answers", answers)

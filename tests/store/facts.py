@@ -10,12 +10,16 @@ from typing import Any
 from store.ids import new_id
 from store.records import (
     AdapterRecord,
+    ComparisonRecord,
     ConditionRecord,
     GenerationRecord,
     KernelRecord,
     ModelRecord,
+    PlannedPair,
     ProbeRecord,
+    RatingRecord,
     ScoreRecord,
+    SideRecord,
     Trace,
 )
 
@@ -164,5 +168,58 @@ def score(generation_id: str, **changes: Any) -> ScoreRecord:
         dimensions={"word_entropy_nats": 4.25, "words": 80.0, "mattr50": None},
         at=START,
         detail={"zone": "LANTERN", "zone_table": "lantern-1"},
+    )
+    return dataclasses.replace(record, **changes)
+
+
+def side(name: str, **changes: Any) -> SideRecord:
+    record = SideRecord(
+        run_id=f"run-{name}",
+        words=name,
+        model_id=sha("wick"),
+        condition_id=sha("baseline"),
+        adapter_sha256=None,
+    )
+    return dataclasses.replace(record, **changes)
+
+
+def comparison(probes: int = 3, **changes: Any) -> ComparisonRecord:
+    """Base against tuned over probes P01, P02, …, seeds from 100."""
+    pairs = tuple(
+        PlannedPair(
+            prompt=f"Question {number}?",
+            seed=99 + number,
+            probe_battery="core",
+            probe_id=f"P{number:02d}",
+            probe_sha256=sha(f"P{number:02d}"),
+        )
+        for number in range(1, probes + 1)
+    )
+    record = ComparisonRecord(
+        id=new_id(),
+        name="base against tuned",
+        left=side("left"),
+        right=side("right", adapter_sha256=sha("adapter")),
+        pairs=pairs,
+        battery="core",
+        instrument="lantern-v1",
+        version="1",
+        at=START,
+    )
+    return dataclasses.replace(record, **changes)
+
+
+def rating(generation_id: str, **changes: Any) -> RatingRecord:
+    record = RatingRecord(
+        id=new_id(),
+        comparison_id="comparison",
+        generation_id=generation_id,
+        other_generation_id=None,
+        scale="depth",
+        value=4,
+        rater="ada",
+        blind=True,
+        shown="left",
+        at=START,
     )
     return dataclasses.replace(record, **changes)
