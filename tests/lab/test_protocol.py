@@ -8,11 +8,29 @@ from hypothesis import strategies as st
 
 from lab.decode.types import Alternative, Sampling, TokenStat
 from lab.errors import LabError
-from lab.protocol import Ask, Cancel, Failed, Generate, Load, Progress, Shutdown, Token, decode, encode
+from lab.protocol import (
+    Ask,
+    Cancel,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Overlaid,
+    Overlay,
+    OverlayToken,
+    Progress,
+    Shutdown,
+    Token,
+    View,
+    decode,
+    encode,
+)
 from tests.hostile import HOSTILE
 
 anything = st.text(st.characters())
 nats = st.floats(0, 20)
+alternatives = st.lists(st.builds(Alternative, st.integers(0), anything, st.floats(0, 1))).map(tuple)
+token_ids = st.lists(st.integers(0)).map(tuple)
 tokens = st.builds(
     TokenStat,
     index=st.integers(0, 4096),
@@ -24,18 +42,67 @@ tokens = st.builds(
     p_top1=st.floats(0, 1),
     margin=st.floats(0, 1),
     rank=st.integers(0, 300_000),
-    alternatives=st.lists(st.builds(Alternative, st.integers(0), anything, st.floats(0, 1))).map(tuple),
+    alternatives=alternatives,
 )
+overlay_tokens = st.builds(
+    OverlayToken,
+    index=st.integers(0, 4096),
+    token_id=st.integers(0, 300_000),
+    text=anything,
+    **dict.fromkeys(
+        (
+            "left_entropy_nats",
+            "right_entropy_nats",
+            "left_surprisal_nats",
+            "right_surprisal_nats",
+            "kl_nats",
+        ),
+        nats,
+    ),
+    left_rank=st.integers(0),
+    right_rank=st.integers(0),
+    left_alternatives=alternatives,
+    right_alternatives=alternatives,
+)
+views = st.builds(View, adapter=st.none() | anything, kernel_text=st.none() | anything)
 asks = st.builds(
     Ask,
     prompt=anything,
     sampling=st.builds(Sampling),
     seed=st.integers(),
     kernel_text=st.none() | anything,
-    prefix_token_ids=st.lists(st.integers(0)).map(tuple),
+    prefix_token_ids=token_ids,
+    adapter=st.none() | anything,
+    run_id=st.none() | anything,
 )
+paths = st.lists(anything, max_size=3).map(tuple)
+records = st.dictionaries(anything, anything | st.integers(), max_size=3)
 messages = st.one_of(
-    st.builds(Load, request_id=anything, model=anything),
+    st.builds(Load, request_id=anything, model=anything, adapters=paths),
+    st.builds(
+        Loaded,
+        request_id=anything,
+        model=records,
+        load_ms=nats,
+        adapters=st.lists(records, max_size=2).map(tuple),
+    ),
+    st.builds(
+        Overlay,
+        request_id=anything,
+        prompt=anything,
+        token_ids=token_ids,
+        left=views,
+        right=views,
+        generation_id=st.none() | anything,
+    ),
+    st.builds(
+        Overlaid,
+        request_id=anything,
+        generation_id=st.none() | anything,
+        tokens=st.lists(overlay_tokens, max_size=3).map(tuple),
+        left_end=alternatives,
+        right_end=alternatives,
+    ),
     st.builds(Generate, request_id=anything, asks=st.lists(asks, max_size=3).map(tuple)),
     st.builds(Cancel, request_id=anything),
     st.just(Shutdown()),
