@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lab.decode.prefix import PrefixCache
-from lab.errors import LabError
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import make_prompt_cache
 from lab.models.runtime import mx
@@ -23,10 +22,13 @@ class StoppedError(Exception):
 
 
 def forward(loaded: LoadedModel, tokens: Any, cache: list[Any], variants: Sequence[object]) -> Any:
-    """Logits `(rows, positions, vocab)` in float32 of `tokens` `(rows, positions)`; the cache moves on."""
-    if any(variant is not None for variant in variants):
-        raise LabError(f"{loaded.record.name} is loaded without an adapter: there is no variant to decode")
-    return loaded.model(tokens, cache=cache).astype(mx.float32)
+    """Logits `(rows, positions, vocab)` in float32 of `tokens` `(rows, positions)`; the cache moves on.
+
+    `variants` says for every row which adapter it runs on; None is the base. Raises LabError for an adapter
+    that is not attached, and for rows that cannot share a batch.
+    """
+    with loaded.gate.open(variants):
+        return loaded.model(tokens, cache=cache).astype(mx.float32)
 
 
 def prefill(

@@ -49,7 +49,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             raise ValueError("no header")
         tensors = {key: value for key, value in header.items() if key != "__metadata__"}
         end = 8 + length + max((value["data_offsets"][1] for value in tensors.values()), default=0)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise LabError(f"{path} is not a safetensors file or is damaged: fetch it again") from error
     if end > size:
         raise LabError(f"{path} is cut short ({size:,} bytes of {end:,}): fetch it again")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import lab
 from lab.errors import LabError
+from lab.models.adapters import Adapter
+from lab.models.gate import Gate
+from lab.models.gated import attach
 from lab.models.hashes import json_sha256, text_sha256, tokenizer_sha256, weights_sha256
 from lab.models.inspect import check_folder, check_memory
 from lab.models.layout import lay_out_for_reference_blas
@@ -23,17 +27,23 @@ HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model ready to decode. `model` and `tokenizer` are mlx-lm's; both live on the loading thread."""
+    """A model ready to decode. `model` and `tokenizer` are mlx-lm's; both live on the loading thread.
+
+    `gate` holds the adapters attached to it (see `lab.models.gated`).
+    """
 
     record: ModelRecord
     model: Any
     tokenizer: Any
     device: str
     backend: str
+    gate: Gate = field(default_factory=Gate, compare=False)
 
 
-def load(name: str, cache_dir: Path | None = None) -> LoadedModel:
-    """Load `name`; hashes of big weight files are remembered under `cache_dir`.
+def load(
+    name: str, cache_dir: Path | None = None, adapters: Iterable[Adapter | str | Path] = ()
+) -> LoadedModel:
+    """Load `name` with `adapters` attached; hashes of big weight files are remembered under `cache_dir`.
 
     On a CPU bf16 and fp16 weights become float32, which is the fastest there; packed quantized weights stay.
     Raises LabError with one line when the model is missing, broken, unsupported or too big for this machine.
@@ -44,7 +54,9 @@ def load(name: str, cache_dir: Path | None = None) -> LoadedModel:
     model = _load_weights(folder)
     tokenizer = _load_tokenizer(folder, config)
     record = _record(name, folder, config, weight_files, model, tokenizer, cache_dir)
-    return LoadedModel(record, model, tokenizer, device_name(), backend_name())
+    loaded = LoadedModel(record, model, tokenizer, device_name(), backend_name())
+    attach(loaded, adapters)
+    return loaded
 
 
 def resolve(name: str) -> Path:

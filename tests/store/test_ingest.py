@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +221,9 @@ def test_a_conflict_within_one_batch_is_found_too(home: Home, service: StoreServ
 def test_adapters_land_as_they_are_and_give_answers_a_name(home: Home, service: StoreService) -> None:
     full = adapter("whole", fine_tune_type="full", rank=None, scale=None, base_model_id=model().id)
     tuned = generation(1, adapter_sha256=adapter().id)
-    write(home, adapter(), full, replace(adapter(), name="renamed", at=at(9)), tuned, generation(2))
+    write(
+        home, adapter(), full, dataclasses.replace(adapter(), name="renamed", at=at(9)), tuned, generation(2)
+    )
     assert service.ingest() == 5
     fields = "name, path, base_model_id, fine_tune_type, rank, scale, num_layers, parameters"
     assert rows(service, f"SELECT {fields} FROM adapter ORDER BY recorded_at, fine_tune_type DESC") == [
