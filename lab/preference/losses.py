@@ -37,7 +37,7 @@ class PairLogps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLogps:
-    """Single answers for KTO: summed log-probabilities, `desirable` 1 or 0, `kl` the detached scalar estimate."""
+    """Single answers for KTO: summed log-probabilities, `desirable` 1 or 0, `kl` the detached estimate."""
 
     logps: Array
     reference: Array
