@@ -21,7 +21,7 @@ class StoppedError(Exception):
     """The caller asked to stop while a prompt was being read."""
 
 
-def forward(loaded: LoadedModel, tokens: Any, cache: list[Any], variants: Sequence[object]) -> Any:
+def forward(loaded: LoadedModel, tokens: Any, cache: list[Any], variants: Sequence[str | None]) -> Any:
     """Logits `(rows, positions, vocab)` in float32 of `tokens` `(rows, positions)`; the cache moves on.
 
     `variants` says for every row which adapter it runs on; None is the base. Raises LabError for an adapter
@@ -34,7 +34,7 @@ def forward(loaded: LoadedModel, tokens: Any, cache: list[Any], variants: Sequen
 def prefill(
     loaded: LoadedModel,
     tokens: Sequence[int],
-    variant: object,
+    variant: str | None,
     prefix_cache: PrefixCache | None,
     should_stop: Callable[[], bool],
 ) -> tuple[list[Any], Any]:
@@ -62,7 +62,7 @@ def _read(
     loaded: LoadedModel,
     tokens: Sequence[int],
     cache: list[Any],
-    variant: object,
+    variant: str | None,
     should_stop: Callable[[], bool],
 ) -> None:
     """Run tokens for the sake of the cache alone: their logits are never computed."""
@@ -76,7 +76,7 @@ def _read(
 
 
 def score(
-    loaded: LoadedModel, tokens: Sequence[int], cache: list[Any], logits: Any, variant: object
+    loaded: LoadedModel, tokens: Sequence[int], cache: list[Any], logits: Any, variant: str | None
 ) -> Iterator[tuple[int, Any]]:
     """Logits around given tokens, in chunks `(i, (n, vocab))`: row j are the logits before token `i + j`.
 

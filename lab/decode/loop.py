@@ -45,14 +45,15 @@ def stream(
     prefix_token_ids: Sequence[int] = (),
     prefix_cache: PrefixCache | None = None,
     should_stop: Callable[[], bool] = never,
+    variant: str | None = None,
 ) -> Iterator[TokenStat | Finish]:
     """Decode one answer: its tokens with their statistics, then one Finish.
 
     The token that ends an answer is not part of it. `prefix_token_ids` are yielded first, as scored by the
     model, and count towards `max_tokens`. `should_stop` is asked at every token; stopping ends the answer as
-    "cancelled". Raises LabError when the model's output is not numbers.
+    "cancelled". `variant` is the adapter to run on. Raises LabError when the model's output is not numbers.
     """
-    row = Row(tuple(prompt_ids), sampling, seed, alternatives, tuple(prefix_token_ids))
+    row = Row(tuple(prompt_ids), sampling, seed, alternatives, tuple(prefix_token_ids), variant)
     for _, step in batch(loaded, [row], batch_size=1, prefix_cache=prefix_cache, should_stop=should_stop):
         yield step
 
@@ -69,7 +70,8 @@ def batch(
     """Decode many answers, at most `batch_size` at a time: `(row index, token or Finish)` as they come.
 
     A row enters when another has left; `rows` is drawn from only then. `cancelled` is asked for each live row
-    at every step, `should_stop` for all; after it no further row is begun.
+    at every step, `should_stop` for all; after it no further row is begun. Rows on the base and on low-rank
+    adapters share batches; a full fine-tune's rows wait until the others have left, and the others for them.
     """
     mx.reset_peak_memory()
     desk = _Desk(loaded, prefix_cache, should_stop)
@@ -86,11 +88,14 @@ def _decode(
     should_stop: Callable[[], bool],
     cancelled: Callable[[int], bool],
 ) -> Iterator[tuple[int, TokenStat | Finish]]:
+    following: tuple[int, Row] | None = None
     while True:
         while len(live.answers) < (batch_size if live.joinable else 1) and not should_stop():
-            if (following := next(waiting, None)) is None:
+            following = following or next(waiting, None)
+            if following is None or not live.takes(following[1]):
                 break
-            yield from desk.admit(*following, live)
+            entering, following = following, None
+            yield from desk.admit(*entering, live)
         if not live.answers:
             return
         stopping = should_stop()
@@ -109,12 +114,13 @@ def teacher_forced(
     completion_ids: Sequence[int],
     *,
     alternatives: int = 0,
+    variant: str | None = None,
 ) -> list[TokenStat]:
-    """The statistics of a given completion after a prompt, as if the model had said it.
+    """The statistics of a given completion after a prompt, as if the model (on `variant`) had said it.
 
     The sampling entropy is that of sampling at temperature 1 without filters, which is the entropy itself.
     """
-    row = Row(tuple(prompt_ids), AS_IT_IS, seed=0, alternatives=alternatives)
+    row = Row(tuple(prompt_ids), AS_IT_IS, seed=0, alternatives=alternatives, variant=variant)
     cache, logits = prefill(loaded, row.prompt_ids, row.variant, None, never)
     answer = Answer(0, row, set(), TextStream(decoder(loaded.tokenizer)), token_texts(loaded.tokenizer))
     stats: list[TokenStat] = []
@@ -205,6 +211,11 @@ class _Live:
         self._best: Any = None
         self._arrived: list[tuple[list[Any], Any]] = []
         self._steps = 0
+
+    def takes(self, row: Row) -> bool:
+        """Whether a row runs on weights that the rows here run on."""
+        variants = [answer.row.variant for answer in self.answers]
+        return self._loaded.gate.shares_weights([*variants, row.variant])
 
     def join(self, answer: Answer, cache: list[Any], logits: Any) -> None:
         """Add a row with its prefilled cache and the logits `(1, vocab)` behind its prompt."""

@@ -18,8 +18,8 @@ from store.records import FinishReason
 class Row:
     """One answer to decode.
 
-    `prefix_token_ids` is how the answer begins, when it is branched off another. `variant` says which weights
-    the row runs on where a model carries adapters; None is the model as loaded.
+    `prefix_token_ids` is how the answer begins, when it is branched off another. `variant` is the id of the
+    attached adapter that the row runs on; None is the model as loaded.
     """
 
     prompt_ids: Sequence[int]
@@ -27,7 +27,7 @@ class Row:
     seed: int
     alternatives: int = 5
     prefix_token_ids: tuple[int, ...] = ()
-    variant: object = None
+    variant: str | None = None
 
 
 class Answer:

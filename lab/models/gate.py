@@ -74,19 +74,19 @@ class Gate:
         """Nothing is attached any more."""
         self.low_rank, self.full, self.placed, self._last = (), {}, (), None
 
-    def shares_weights(self, variants: Sequence[object]) -> bool:
+    def shares_weights(self, variants: Sequence[str | None]) -> bool:
         """Whether rows on these variants can be in one batch."""
         return len(set(variants)) == 1 or not any(variant in self.full for variant in variants)
 
     @contextmanager
-    def open(self, variants: Sequence[object]) -> Iterator[None]:
+    def open(self, variants: Sequence[str | None]) -> Iterator[None]:
         """Build a pass inside, with row i on variant i. Raises LabError for what is not attached."""
         if all(variant is None for variant in variants):
             yield
             return
         if variants[0] in self.full:
             self._refuse_company(variants)
-            replacements = self.full[str(variants[0])]
+            replacements = self.full[variants[0]]
             for one in replacements:
                 one.module[one.key] = one.tuned
             try:
@@ -101,19 +101,17 @@ class Gate:
         finally:
             self.rows = None
 
-    def _rows(self, variants: Sequence[object]) -> Rows:
+    def _rows(self, variants: Sequence[str | None]) -> Rows:
         """The rows of these variants; the same object as long as they stay the same."""
         if self._last is None or self._last.variants != tuple(variants):
             self._refuse_company(variants)
             for variant in variants:
                 if variant is not None and variant not in self.low_rank:
-                    raise LabError(
-                        f"no adapter {str(variant)[:12]} is attached to this model: attach it first"
-                    )
-            self._last = Rows([None if variant is None else str(variant) for variant in variants])
+                    raise LabError(f"no adapter {variant[:12]} is attached to this model: attach it first")
+            self._last = Rows(variants)
         return self._last
 
-    def _refuse_company(self, variants: Sequence[object]) -> None:
+    def _refuse_company(self, variants: Sequence[str | None]) -> None:
         if not self.shares_weights(variants):
             raise LabError(
                 "a full fine-tune has weights of its own: its rows cannot be in one batch with any others"

@@ -72,7 +72,7 @@ def detach(loaded: LoadedModel) -> None:
     gate.reset()
 
 
-def shares_weights(loaded: LoadedModel, left: object, right: object) -> bool:
+def shares_weights(loaded: LoadedModel, left: str | None, right: str | None) -> bool:
     """Whether rows on these two variants (adapter ids, None for the base) can be in one batch."""
     return loaded.gate.shares_weights((left, right))
 
