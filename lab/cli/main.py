@@ -23,6 +23,7 @@ COMMANDS = {
     "entropy": "lab.cli.entropy",
     "score": "lab.cli.score",
     "probes": "lab.cli.probes",
+    "adapter": "lab.cli.adapter",
     "store": "lab.cli.store",
     "doctor": "lab.cli.doctor",
     "bench": "lab.cli.bench",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lab.models.runtime import mx as _mx  # noqa: F401
 
 from mlx_lm.generate import generate, stream_generate
@@ -11,11 +13,19 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, Switch
 from mlx_lm.sample_utils import make_sampler
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
+import mlx_lm.gguf
+import mlx_lm.utils
+from mlx.utils import tree_flatten, tree_unflatten
+
+GGUF_ARCHITECTURES = ("llama", "mistral", "mixtral")
+
 __all__ = [
+    "GGUF_ARCHITECTURES",
     "QuantizedSwitchLinear",
     "SwitchGLU",
     "SwitchLinear",
     "SwitchMLP",
+    "fuse_adapter",
     "generate",
     "get_total_parameters",
     "load_model",
@@ -23,4 +33,22 @@ __all__ = [
     "make_prompt_cache",
     "make_sampler",
     "stream_generate",
+    "write_gguf",
 ]
+
+
+def fuse_adapter(model: Path, adapter: Path, target: Path, dequantize: bool) -> None:
+    """Write `model` with the adapter of folder `adapter` worked into its weights to `target`."""
+    fused, tokenizer, config = mlx_lm.utils.load(str(model), adapter_path=str(adapter), return_config=True)
+    layers = [(n, m.fuse(dequantize=dequantize)) for n, m in fused.named_modules() if hasattr(m, "fuse")]
+    fused.update_modules(tree_unflatten(layers))
+    if dequantize:
+        fused = mlx_lm.utils.dequantize_model(fused)
+        config = {key: value for key, value in config.items() if not key.startswith("quantization")}
+    mlx_lm.utils.save(target, str(model), fused, tokenizer, config, donate_model=False)
+
+
+def write_gguf(model: Path, target: Path) -> None:
+    """Write a model folder of one of GGUF_ARCHITECTURES as a GGUF file."""
+    loaded, _, config = mlx_lm.utils.load(str(model), return_config=True)
+    mlx_lm.gguf.convert_to_gguf(model, dict(tree_flatten(loaded.parameters())), config, str(target))
