@@ -133,6 +133,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
     building.mkdir(parents=True, mode=0o700)
     try:
         yield building
+        for file in building.iterdir():
+            file.chmod(0o600)
         if target.exists():
             target.rmdir()
         building.rename(target)
@@ -145,11 +147,9 @@ def _save(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
     from safetensors.numpy import save_file
 
     save_file(dict(weights), str(path), metadata={"format": "pt"})
-    path.chmod(0o600)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.touch(mode=0o600)
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from lab.models.runtime import mx as _mx  # noqa: F401
@@ -51,4 +53,5 @@ def fuse_adapter(model: Path, adapter: Path, target: Path, dequantize: bool) -> 
 def write_gguf(model: Path, target: Path) -> None:
     """Write a model folder of one of GGUF_ARCHITECTURES as a GGUF file."""
     loaded, _, config = mlx_lm.utils.load(str(model), return_config=True)
-    mlx_lm.gguf.convert_to_gguf(model, dict(tree_flatten(loaded.parameters())), config, str(target))
+    with redirect_stdout(sys.stderr):
+        mlx_lm.gguf.convert_to_gguf(model, dict(tree_flatten(loaded.parameters())), config, str(target))

@@ -93,9 +93,12 @@ def test_a_fused_model_is_the_tuned_one(adapter: Path, tmp_path: Path, source: s
     fused: Any = load(str(tmp_path / "fused"))[0]
     tokens = mx.array([[1, 5, 9, 30, 7]])
     np.testing.assert_allclose(np.array(fused(tokens)), np.array(tuned(tokens)), atol=1e-4)
+    assert all(file.stat().st_mode & 0o077 == 0 for file in (tmp_path / "fused").iterdir())
 
 
 def test_gguf_is_written_where_mlx_lm_can_and_refused_elsewhere(adapter: Path, tmp_path: Path) -> None:
+    fuse(str(tiny_model("llama")), adapter, tmp_path / "llama", gguf=True)
+    assert (tmp_path / "llama/model.gguf").read_bytes()[:4] == b"GGUF"
     with pytest.raises(LabError, match=r"not for qwen3.*convert_hf_to_gguf"):
         fuse(str(tiny_model("qwen3")), adapter, tmp_path / "fused", gguf=True)
     assert not (tmp_path / "fused").exists()
