@@ -29,6 +29,7 @@ from lab.protocol import (
     Generate,
     Load,
     Loaded,
+    Overlay,
     Ready,
     Shutdown,
     decode,
@@ -40,6 +41,9 @@ from store.home import Home
 if TYPE_CHECKING:
     from lab.session import Session
     from store.journal import Journal
+
+
+_MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
 
 
 class Inbox:
@@ -70,7 +74,7 @@ class Inbox:
                 self._cancelled.add(command.request_id)
             elif isinstance(command, Shutdown):
                 break
-            elif isinstance(command, Load | Generate):
+            elif isinstance(command, Load | Generate | Overlay):
                 self._commands.put(command)
             else:
                 self._commands.put(Failed(request_id=None, message=f"not a command: {command.type}"))
@@ -87,6 +91,7 @@ class Engine:
         self._journal = journal
         self._home = home
         self._session: Session | None = None
+        self._files: object = None
 
     def run(self) -> None:
         """Serve until the terminal says so or goes away."""
@@ -94,13 +99,15 @@ class Engine:
         while (command := self._inbox.get()) is not None:
             if isinstance(command, Failed):
                 self._say(command)
-            elif isinstance(command, Load | Generate):
+            elif isinstance(command, Load | Generate | Overlay):
                 self._serve(command)
 
-    def _serve(self, command: Load | Generate) -> None:
+    def _serve(self, command: Load | Generate | Overlay) -> None:
         try:
             if isinstance(command, Load):
                 self._load(command)
+            elif isinstance(command, Overlay):
+                self._say(self._loaded().overlay(command))
             else:
                 self._generate(command)
         except (LabError, StoreError) as error:
@@ -118,16 +125,28 @@ class Engine:
         from lab.session import Session
 
         began = time.monotonic()
-        self._session = None
-        loaded = load(command.model, cache_dir=self._home.cache)
-        self._session = Session(loaded, self._journal)
-        load_ms = (time.monotonic() - began) * 1e3
-        self._say(Loaded(request_id=command.request_id, model=asdict(loaded.record), load_ms=load_ms))
+        files = _files_state(command.model)
+        if self._session is None or self._files != files:
+            self._session = None
+            loaded = load(command.model, cache_dir=self._home.cache)
+            self._session, self._files = Session(loaded, self._journal), files
+        adapters = self._session.attach(command.adapters)
+        self._say(
+            Loaded(
+                request_id=command.request_id,
+                model=asdict(self._session.loaded.record),
+                load_ms=(time.monotonic() - began) * 1e3,
+                adapters=tuple(map(asdict, adapters)),
+            )
+        )
 
-    def _generate(self, command: Generate) -> None:
+    def _loaded(self) -> Session:
         if self._session is None:
             raise LabError("no model is loaded: load one first")
-        events = self._session.generate(
+        return self._session
+
+    def _generate(self, command: Generate) -> None:
+        events = self._loaded().generate(
             command.request_id,
             command.asks,
             command.batch_size,
@@ -145,6 +164,15 @@ def _ready() -> Ready:
     from lab.models.runtime import backend_name, device_name
 
     return Ready(pid=os.getpid(), device=device_name(), backend=backend_name())
+
+
+def _files_state(model: str) -> object:
+    """Which files a model is made of, with their sizes and times: other files are another model."""
+    from lab.models.load import resolve
+
+    folder = resolve(model)
+    files = [path for path in sorted(folder.glob("*")) if path.suffix in _MODEL_SUFFIXES]
+    return folder, [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:

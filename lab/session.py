@@ -10,19 +10,23 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from lab.compare.overlay import Reading, overlay
 from lab.conditions import condition
 from lab.decode.loop import Row, batch, never
 from lab.decode.prefix import PrefixCache
 from lab.decode.types import Finish, TokenStat
+from lab.errors import LabError
 from lab.kernels import Kernel
 from lab.measure.predictive import summarize
 from lab.measure.score import word_entropy_score
 from lab.measure.zones import load_table
+from lab.models.adapters import read_adapter
+from lab.models.gated import attach, shares_weights
 from lab.models.load import LoadedModel
 from lab.models.template import Rendered, render
-from lab.protocol import Ask, Done, Event, Finished, Progress, Started, Token
+from lab.protocol import Ask, Done, Event, Finished, Overlaid, Overlay, Progress, Started, Token
 from store.journal import Journal, new_id, utc_now
-from store.records import ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
+from store.records import AdapterRecord, ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
 
 PROGRESS_EVERY_S = 0.5
 
@@ -51,6 +55,34 @@ class Session:
         self._zones = load_table(None)
         self._write_once(loaded.record.id, loaded.record)
 
+    def attach(self, adapters: Sequence[str]) -> tuple[AdapterRecord, ...]:
+        """Attach exactly these adapters (folders or checkpoint files); their records, in the order given.
+
+        Raises LabError when one cannot be read or does not fit the model, and leaves all as it was.
+        """
+        read = [read_adapter(path) for path in adapters]
+        attach(self.loaded, read)
+        for adapter in read:
+            self._write_once(adapter.id, adapter.record)
+        return tuple(adapter.record for adapter in read)
+
+    def overlay(self, asked: Overlay) -> Overlaid:
+        """What both sides think of a text, token by token. Raises LabError for an adapter not attached."""
+        left, right = (
+            Reading(render(self.loaded, asked.prompt, view.kernel_text).token_ids, view.adapter)
+            for view in (asked.left, asked.right)
+        )
+        tokens, left_end, right_end = overlay(
+            self.loaded, left, right, asked.token_ids, alternatives=asked.alternatives
+        )
+        return Overlaid(
+            request_id=asked.request_id,
+            generation_id=asked.generation_id,
+            tokens=tokens,
+            left_end=left_end,
+            right_end=right_end,
+        )
+
     def generate(
         self,
         request_id: str,
@@ -62,16 +94,15 @@ class Session:
         """Make the answers; yields Started, Token, Finished, Progress and, at the end, Done.
 
         A Finished event is yielded only when its record is safely on disk. When `should_stop` turns true,
-        answers under way end as cancelled and those not begun are left out.
+        answers under way end as cancelled and those not begun are left out. `run_id` is for asks that name
+        none. Answers on weights that cannot share a batch are made after each other.
         """
+        self._refuse_unattached(asks)
         run_id = run_id or new_id()
         meter = _Meter(request_id, total=len(asks))
         rendered: dict[int, Rendered] = {}
         under_way: dict[int, _Answer] = {}
-        rows = self._rows(asks, rendered)
-        for index, step in batch(
-            self.loaded, rows, batch_size=batch_size, prefix_cache=self._prefixes, should_stop=should_stop
-        ):
+        for index, step in self._decode(asks, rendered, batch_size, should_stop):
             if index not in under_way:
                 under_way[index] = self._begin(asks[index], index, rendered.pop(index))
                 yield self._started(request_id, under_way[index])
@@ -94,8 +125,46 @@ class Session:
         yield meter.progress(now=True) or meter.snapshot()
         yield Done(request_id=request_id, done=meter.done, total=len(asks), cancelled=should_stop())
 
-    def _rows(self, asks: Sequence[Ask], rendered: dict[int, Rendered]) -> Iterator[Row]:
+    def _refuse_unattached(self, asks: Sequence[Ask]) -> None:
+        """Before anything is begun, for one bad ask would end the answers under way."""
+        gate = self.loaded.gate
+        for ask in asks:
+            if ask.adapter is not None and ask.adapter not in (*gate.low_rank, *gate.full):
+                raise LabError(f"no adapter {ask.adapter[:12]} is attached to this model: load it first")
+
+    def _decode(
+        self,
+        asks: Sequence[Ask],
+        rendered: dict[int, Rendered],
+        batch_size: int,
+        should_stop: Callable[[], bool],
+    ) -> Iterator[tuple[int, TokenStat | Finish]]:
+        """Tokens and ends by the index of their ask: one batch for all that share weights."""
+        for indices in self._batches(asks):
+            rows = self._rows([(index, asks[index]) for index in indices], rendered)
+            for place, step in batch(
+                self.loaded,
+                rows,
+                batch_size=batch_size,
+                prefix_cache=self._prefixes,
+                should_stop=should_stop,
+            ):
+                yield indices[place], step
+
+    def _batches(self, asks: Sequence[Ask]) -> list[list[int]]:
+        """The asks by index, in batches that share weights: most often one."""
+        batches: list[list[int]] = []
         for index, ask in enumerate(asks):
+            for fitting in batches:
+                if shares_weights(self.loaded, asks[fitting[0]].adapter, ask.adapter):
+                    fitting.append(index)
+                    break
+            else:
+                batches.append([index])
+        return batches
+
+    def _rows(self, asks: Sequence[tuple[int, Ask]], rendered: dict[int, Rendered]) -> Iterator[Row]:
+        for index, ask in asks:
             rendered[index] = render(self.loaded, ask.prompt, ask.kernel_text)
             yield Row(
                 rendered[index].token_ids,
@@ -103,6 +172,7 @@ class Session:
                 ask.seed,
                 alternatives=ask.alternatives,
                 prefix_token_ids=ask.prefix_token_ids,
+                variant=ask.adapter,
             )
 
     def _begin(self, ask: Ask, index: int, rendered: Rendered) -> _Answer:
@@ -142,9 +212,9 @@ def _generation(loaded: LoadedModel, answer: _Answer, finish: Finish, run_id: st
     decode_s = max(finish.wall_ms - finish.prefill_ms, 1e-3) / 1e3
     return GenerationRecord(
         id=answer.id,
-        run_id=run_id,
+        run_id=ask.run_id or run_id,
         model_id=loaded.record.id,
-        adapter_sha256=None,
+        adapter_sha256=ask.adapter,
         condition_id=answer.condition.id,
         kernel_placement=answer.rendered.kernel_placement,
         probe_battery=ask.probe_battery,

@@ -106,19 +106,19 @@ class ComparedAnswer:
 
     place: int
     side: SideName
-    seed: int
-    generation_id: str
-    probe_battery: str | None
-    probe_id: str | None
-    domain: str | None
-    source_probe: str | None
     cluster: str
     scores: Mapping[str, float | None]
-    modes: tuple[str, ...]
-    correct: float | None
-    mean_entropy_nats: float | None
-    n_tokens: int
-    finish_reason: str
+    modes: tuple[str, ...] = ()
+    correct: float | None = None
+    probe_battery: str | None = None
+    probe_id: str | None = None
+    domain: str | None = None
+    source_probe: str | None = None
+    generation_id: str | None = None
+    seed: int | None = None
+    mean_entropy_nats: float | None = None
+    n_tokens: int | None = None
+    finish_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
