@@ -83,6 +83,13 @@ _APP = (
     Action(
         "app.copy", ("y",), "Copy", "Copy the selected text, or else what the pane shows, to the clipboard."
     ),
+    Action(
+        "app.score",
+        ("w",),
+        "Why",
+        "Why this score? Explain it for the answer shown, dimension by dimension.",
+        footer=True,
+    ),
     Action("app.jump", ("ctrl+o",), "Jump", "Show a letter on every pane; press it to go there."),
     Action("app.model", ("ctrl+l",), "Model", "Load another model: a folder or a hub id."),
     Action(
@@ -131,6 +138,14 @@ _LIVE = (
     Action("live.follow", ("f",), "Follow", "Follow the battery: show each answer as it is written."),
 )
 
+_SCORE = (
+    Action("score.instrument", ("i",), "Instrument", "Score by the next instrument.", footer=True),
+    Action("score.instrument-before", ("I",), "Instrument before", "Score by the instrument before."),
+    Action("score.next-match", ("n",), "Next match", "Go to the next match of this dimension.", footer=True),
+    Action("score.match-before", ("N", "p"), "Match before", "Go to the match before."),
+    Action("score.close", ("escape",), "Back", "Go back to the answer.", footer=True),
+)
+
 _LIST = (
     Action("list.down", ("down", "j"), "Down", "Next row."),
     Action("list.up", ("up", "k"), "Up", "Row before."),
@@ -155,13 +170,24 @@ _TAPE = (
     Action("tape.clear", ("escape",), "No cursor", "Take the token cursor away and follow the answer."),
 )
 
+_TEXT = (
+    Action("text.down", ("down", "j"), "Down", "One line down."),
+    Action("text.up", ("up", "k"), "Up", "One line up."),
+    Action("text.page-down", ("pagedown", "ctrl+d"), "Page down", "One page down."),
+    Action("text.page-up", ("pageup", "ctrl+u"), "Page up", "One page up."),
+    Action("text.first", ("home", "g"), "Start", "To the start of the text."),
+    Action("text.last", ("end", "G"), "End", "To the end of the text."),
+)
+
 ACTIONS: tuple[Action, ...] = (
     *(screen.action() for screen in SCREENS),
     *_APP,
     *_PROBES,
     *_LIVE,
-    *(_action for _action in _LIST),
+    *_SCORE,
+    *_LIST,
     *_TAPE,
+    *_TEXT,
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
@@ -170,8 +196,10 @@ SCOPE_TITLES = {
     "app": "Everywhere",
     "probes": "Probes",
     "live": "Live",
+    "score": "Score",
     "list": "In a list",
     "tape": "On the token tape",
+    "text": "In a text",
 }
 
 

@@ -273,6 +273,19 @@ class LanternApp(App[None]):
         else:
             self.tell("Nothing to copy here.")
 
+    def action_score(self) -> None:
+        self.spawn(self._explain_score(), "score")
+
+    async def _explain_score(self) -> None:
+        from screens.score.screen import ScoreScreen
+
+        if isinstance(self.screen, LabScreen):
+            answer = await self.screen.answer_shown()
+            if answer is None:
+                self.tell("There is no answer here to score.")
+            else:
+                await self.push_screen(ScoreScreen(answer))
+
     def action_theme(self) -> None:
         own = [name for name in self.available_themes if name.startswith("lantern-")]
         names = own + sorted(set(self._own_themes()) - set(own))

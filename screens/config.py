@@ -18,6 +18,7 @@ from screens.actions import ACTIONS, BY_ID, Action
 STATE_FILE = "state.json"
 KEYMAP_FILE = "keymap.yaml"
 THEMES_FOLDER = "themes"
+PANES_OF = {"probes": ("list",), "live": ("tape", "list"), "score": ("list", "text")}
 
 
 @dataclass(slots=True)
@@ -142,10 +143,10 @@ def _taken(action: Action, keys: str, keymap: Mapping[str, str]) -> Action | Non
 
 
 def _meet(one: str, other: str) -> bool:
-    """Can both scopes be live at once? Screens exclude each other; the tape lives on Live."""
+    """Can both scopes be live at once? Screens exclude each other; each has some kinds of panes."""
     if one == other or "app" in (one, other):
         return True
-    return {one, other} in ({"probes", "list"}, {"live", "tape"}, {"live", "list"})
+    return other in PANES_OF.get(one, ()) or one in PANES_OF.get(other, ())
 
 
 def _normal(key: str) -> str:

@@ -54,6 +54,24 @@ PANES: dict[str, tuple[str, str]] = {
         "Every stored answer, newest first. Enter opens one on the Live screen with the entropy of "
         "every token, as it was when it was made.",
     ),
+    "score-rows": (
+        "What the score is made of",
+        "Every dimension of the instrument: what it counted, its weight, and what it adds to the total. A "
+        "bar's faint end is the most that the dimension can add. On a dimension, its matches are brought "
+        "out in the text (N goes from one to the next); on the total, the instrument's known faults are "
+        "listed. I changes the instrument; scores of two instruments, or of two versions of one, are never "
+        "subtracted.",
+    ),
+    "marked": (
+        "The answer, marked",
+        "The text as it was generated. The matches of the chosen dimension are brought out, those of the "
+        "others underlined. Each instrument says whether it reads template tokens and reasoning blocks.",
+    ),
+    "score": (
+        "Score",
+        "Why an instrument gives this answer what it gives it. An answer that is still being written is "
+        "scored again as it grows.",
+    ),
     "search": (
         "Search",
         "Finds text in ids, domains and prompts. Enter or Escape goes back to the list.",

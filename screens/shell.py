@@ -21,11 +21,12 @@ from screens.widgets.bars import bar_content
 
 if TYPE_CHECKING:
     from screens.app import LanternApp
-    from screens.workbench import Job
+    from screens.workbench import Answer, Job
 
 TICK_S = 1 / 20
 STATUS_EVERY = 5
 SEPARATOR = "   "
+PANE_SCOPES = ("list", "tape", "text")
 
 
 class ActionBar(Widget):
@@ -133,7 +134,7 @@ class KeyBar(ActionBar):
         typing = getattr(self.screen.focused, "takes_text", False)
         here: list[Content] = []
         everywhere: list[Content] = []
-        for action in sorted(ACTIONS, key=lambda action: action.scope in ("list", "tape")):
+        for action in sorted(ACTIONS, key=lambda action: action.scope in PANE_SCOPES):
             if not action.footer or action.id not in keys:
                 continue
             key, enabled = keys[action.id]
@@ -210,6 +211,10 @@ class LabScreen(Screen[None]):
 
     def copy_text(self) -> str | None:
         """What `y` copies when nothing is selected."""
+        return None
+
+    async def answer_shown(self) -> Answer | None:
+        """The answer that this screen shows, for the Score pane."""
         return None
 
     def on_app_blur(self) -> None:

@@ -408,3 +408,6 @@ class LiveScreen(LabScreen):
 
     def copy_text(self) -> str | None:
         return self.shown.text if self.shown else None
+
+    async def answer_shown(self) -> Answer | None:
+        return self.shown

@@ -25,6 +25,7 @@ from screens.widgets.virtual_list import VirtualList
 
 if TYPE_CHECKING:
     from screens.probes.plan import RunPlan
+    from screens.workbench import Answer
     from store.queries import ProbeFilter, ProbeRow
     from store.records import ProbeRecord
 
@@ -300,18 +301,29 @@ class ProbesScreen(LabScreen):
         self.lab.spawn(self._open_stored(event.row.generation_id), "open an answer")
 
     async def _open_stored(self, generation_id: str) -> None:
-        from lab.kernels import shipped
         from screens.live.screen import LiveScreen
+
+        answer = await self._stored_answer(generation_id)
+        if answer is not None:
+            live = await self.lab.show_screen("live")
+            assert isinstance(live, LiveScreen)
+            live.show_answer(answer)
+
+    async def _stored_answer(self, generation_id: str) -> Answer | None:
+        from lab.kernels import shipped
         from screens.live.stored import answer_of
 
         assert self.source is not None
         stored = await self.source.generation(generation_id)
         if stored is None:
             self.lab.tell("That answer is not in the store any more.", severity="warning")
-            return
-        live = await self.lab.show_screen("live")
-        assert isinstance(live, LiveScreen)
-        live.show_answer(answer_of(stored, shipped()))
+            return None
+        return answer_of(stored, shipped())
+
+    async def answer_shown(self) -> Answer | None:
+        """The answer under the cursor in the probe's history."""
+        row = self.detail.answer_rows.current
+        return await self._stored_answer(row.generation_id) if row else None
 
     # -- writing, importing, exporting -----------------------------------------------------------------------
 

@@ -108,6 +108,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         key: Callable[[Row], Hashable],
         *,
         selectable: bool = False,
+        openable: bool = True,
         empty: str = "Nothing here yet.",
         id: str | None = None,
     ) -> None:
@@ -119,6 +120,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         self._draw = draw
         self._key = key
         self._selectable = selectable
+        self._openable = openable
         self._fetch: Fetch[Row] | None = None
         self._generation = 0
         self._pages: LRUCache[int, Sequence[Row]] = LRUCache(PAGES_KEPT)
@@ -217,6 +219,12 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
     def _selection_changed(self) -> None:
         self.refresh()
         self.post_message(self.SelectionChanged(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What this list does not do is no key of it."""
+        if action == "select":
+            return self._selectable
+        return self._openable if action == "open" else True
 
     # -- moving ----------------------------------------------------------------------------------------------
 

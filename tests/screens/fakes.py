@@ -131,6 +131,9 @@ class MemoryStore:
     def generation(self, generation_id: str) -> Any:
         return self.generations.get(generation_id)
 
+    def probe(self, battery: str, probe_id: str) -> ProbeRow | None:
+        return next((row for row in self.probes if (row.battery, row.id) == (battery, probe_id)), None)
+
 
 @asynccontextmanager
 async def lab(

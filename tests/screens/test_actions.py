@@ -13,8 +13,10 @@ from screens.app import LanternApp
 from screens.config import LabState, _meet, _normal, check_keymap, load_keymap, load_state, save_state
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
+from screens.score.screen import ScoreScreen
 from screens.theme.ramp import token_styles
 from screens.theme.themes import SHIPPED, user_themes
+from screens.widgets.marked_text import MarkedText
 from screens.widgets.token_tape import TokenTape
 from screens.widgets.virtual_list import VirtualList
 
@@ -22,8 +24,10 @@ OWNERS = {
     "app": LanternApp,
     "probes": ProbesScreen,
     "live": LiveScreen,
+    "score": ScoreScreen,
     "list": VirtualList,
     "tape": TokenTape,
+    "text": MarkedText,
 }
 
 

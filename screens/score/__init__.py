@@ -1,0 +1,1 @@
+"""The Score screen: why an instrument gives an answer what it gives it."""
