@@ -149,6 +149,9 @@ def _table_problems(tables: tuple[TableContent, ...]) -> list[str]:
             "score_event",
             "comparison",
             "rating",
+            "imported_file",
+            "imported_answer",
+            "judge_reply",
         )
     )
     if landed != rows["ledger"]:

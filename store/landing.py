@@ -164,6 +164,42 @@ _RATING: Shape = {
     "shown": "VARCHAR",
     "at": "TIMESTAMP",
 }
+_IMPORTED_FILE: Shape = {
+    "id": "VARCHAR",
+    "form": "VARCHAR",
+    "sources": ["VARCHAR"],
+    "sha256": "VARCHAR",
+    "model_name": "VARCHAR",
+    "at": "TIMESTAMP",
+    "said": "JSON",
+}
+_IMPORTED_ANSWER: Shape = {
+    "id": "VARCHAR",
+    "import_id": "VARCHAR",
+    "line": "BIGINT",
+    "condition": "VARCHAR",
+    "probe_id": "VARCHAR",
+    "domain": "VARCHAR",
+    "prompt": "VARCHAR",
+    "text": "VARCHAR",
+    "at": "TIMESTAMP",
+    "said": "JSON",
+    "said_of_probe": "JSON",
+}
+_JUDGE_REPLY: Shape = {
+    "id": "VARCHAR",
+    "comparison_id": "VARCHAR",
+    "left_generation_id": "VARCHAR",
+    "right_generation_id": "VARCHAR",
+    "shown_first": "VARCHAR",
+    "verdict": "VARCHAR",
+    "error": "VARCHAR",
+    "generation_id": "VARCHAR",
+    "judge_model_id": "VARCHAR",
+    "template": "VARCHAR",
+    "template_sha256": "VARCHAR",
+    "at": "TIMESTAMP",
+}
 
 _EXPRESSIONS = {
     "at": 'r."at"',
@@ -171,6 +207,8 @@ _EXPRESSIONS = {
     "extra": "coalesce(r.extra, '{}')",
     "detail": "coalesce(r.detail, '{}')",
     "retired": "coalesce(r.retired, false)",
+    "said": "coalesce(r.said, '{}')",
+    "said_of_probe": "coalesce(r.said_of_probe, '{}')",
 }
 """Fields that a line may leave out, as the record's own default; and AT, a keyword of SQL."""
 
@@ -272,4 +310,7 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "score": (_SCORE, (_INSERT_SCORE_EVENT, _INSERT_SCORE)),
     "comparison": (_COMPARISON, (_INSERT_COMPARISON, _INSERT_SIDES, _INSERT_PAIRS)),
     "rating": (_RATING, (_plain("rating", _RATING),)),
+    "imported_file": (_IMPORTED_FILE, (_plain("imported_file", _IMPORTED_FILE),)),
+    "imported_answer": (_IMPORTED_ANSWER, (_plain("imported_answer", _IMPORTED_ANSWER),)),
+    "judge_reply": (_JUDGE_REPLY, (_plain("judge_reply", _JUDGE_REPLY),)),
 }

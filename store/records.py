@@ -16,6 +16,7 @@ FinishReason = Literal["stop", "length", "cancelled"]
 KernelPlacement = Literal["none", "system", "user"]
 FineTuneType = Literal["lora", "dora", "full"]
 SideName = Literal["left", "right"]
+PairVerdict = Literal["left", "right", "tie"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +260,72 @@ class RatingRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFileRecord:
+    """Answers made elsewhere, as they were read from the files `sources`, whose contents `sha256` hashes.
+
+    `form` names the files' form. `model_name` is what the files call the model, which the lab has not seen.
+    `said` is what they say of all their answers.
+    """
+
+    kind: ClassVar[str] = "imported_file"
+
+    id: str
+    form: str
+    sources: tuple[str, ...]
+    sha256: str
+    model_name: str | None
+    at: str
+    said: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedAnswerRecord:
+    """One answer made elsewhere, in `line` of its file. Scores name it as they name a generation.
+
+    What cannot be known of it (weights, seed, tokens, entropies, why it ended) has no field. `text` is None
+    where the file has only values. `said` is what the file says of the answer, `said_of_probe` of its line.
+    """
+
+    kind: ClassVar[str] = "imported_answer"
+
+    id: str
+    import_id: str
+    line: int
+    condition: str
+    probe_id: str
+    domain: str
+    prompt: str
+    text: str | None
+    at: str
+    said: Mapping[str, object] = field(default_factory=dict)
+    said_of_probe: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeReplyRecord:
+    """What a judge model said of the two answers of a pair, shown to it in one order.
+
+    The reply is the generation `generation_id`; `shown_first` is the side whose answer it was shown first.
+    `verdict` is None where the reply could not be read, and `error` says why; it is never a default.
+    """
+
+    kind: ClassVar[str] = "judge_reply"
+
+    id: str
+    comparison_id: str
+    left_generation_id: str
+    right_generation_id: str
+    shown_first: SideName
+    verdict: PairVerdict | None
+    error: str | None
+    generation_id: str
+    judge_model_id: str
+    template: str
+    template_sha256: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRecord:
     """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
 
@@ -279,6 +346,9 @@ Record = (
     | ScoreRecord
     | ComparisonRecord
     | RatingRecord
+    | ImportedFileRecord
+    | ImportedAnswerRecord
+    | JudgeReplyRecord
     | SettingRecord
 )
 
@@ -294,6 +364,9 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
         ScoreRecord,
         ComparisonRecord,
         RatingRecord,
+        ImportedFileRecord,
+        ImportedAnswerRecord,
+        JudgeReplyRecord,
         SettingRecord,
     )
 }

@@ -162,7 +162,27 @@ CREATE VIEW compared AS
         PARTITION BY s.comparison_id, s.side, p.place ORDER BY g.started_at, g.id) = 1;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS)
+IMPORTS_AND_JUDGES = """
+-- Answers made elsewhere; score and score_event name them as they name generations.
+CREATE TABLE imported_file (
+    id VARCHAR NOT NULL, form VARCHAR NOT NULL, sources VARCHAR[] NOT NULL, sha256 VARCHAR NOT NULL,
+    model_name VARCHAR, recorded_at TIMESTAMP NOT NULL, said VARCHAR NOT NULL
+);
+CREATE TABLE imported_answer (
+    id VARCHAR NOT NULL, import_id VARCHAR NOT NULL, line BIGINT NOT NULL, condition VARCHAR NOT NULL,
+    probe_id VARCHAR NOT NULL, domain VARCHAR NOT NULL, prompt VARCHAR NOT NULL, text VARCHAR,
+    recorded_at TIMESTAMP NOT NULL, said VARCHAR NOT NULL, said_of_probe VARCHAR NOT NULL
+);
+-- One row an order in which a judge saw a pair; verdict is NULL where its reply could not be read.
+CREATE TABLE judge_reply (
+    id VARCHAR NOT NULL, comparison_id VARCHAR NOT NULL, left_generation_id VARCHAR NOT NULL,
+    right_generation_id VARCHAR NOT NULL, shown_first VARCHAR NOT NULL, verdict VARCHAR, error VARCHAR,
+    generation_id VARCHAR NOT NULL, judge_model_id VARCHAR NOT NULL, template VARCHAR NOT NULL,
+    template_sha256 VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -182,6 +202,9 @@ TABLES = (
     "comparison_side",
     "comparison_pair",
     "rating",
+    "imported_file",
+    "imported_answer",
+    "judge_reply",
     "ledger",
     "journal",
     "ingest_error",

@@ -21,6 +21,9 @@ from store.records import (
     ComparisonRecord,
     ConditionRecord,
     GenerationRecord,
+    ImportedAnswerRecord,
+    ImportedFileRecord,
+    JudgeReplyRecord,
     KernelRecord,
     ModelRecord,
     PlannedPair,
@@ -124,6 +127,8 @@ def check(record: Record) -> None:
         _check_comparison(record)
     elif isinstance(record, RatingRecord) and record.value not in (None, *RATING_VALUES):
         raise ValueError(f"field value: expected {RATING_VALUES[0]} to {RATING_VALUES[-1]}, or null")
+    elif isinstance(record, JudgeReplyRecord) and (record.verdict is None) == (record.error is None):
+        raise ValueError("field verdict: expected a verdict or an error, one of the two")
 
 
 def _check_comparison(record: ComparisonRecord) -> None:
@@ -199,7 +204,15 @@ def _identity(record: Record) -> str:
         case ModelRecord() | AdapterRecord() | KernelRecord() | ConditionRecord():
             content = {name: getattr(record, name) for name in record.__slots__ if name != "at"}
             return _canonical(content).decode()
-        case GenerationRecord() | ScoreRecord() | ComparisonRecord() | RatingRecord():
+        case (
+            GenerationRecord()
+            | ScoreRecord()
+            | ComparisonRecord()
+            | RatingRecord()
+            | ImportedFileRecord()
+            | ImportedAnswerRecord()
+            | JudgeReplyRecord()
+        ):
             return record.id
         case ProbeRecord():
             return json.dumps([record.battery, record.id, record.at])

@@ -1,1 +1,1 @@
-"""Every file format of comparisons, in and out. Reading and writing are pure; the store is met in `imports`."""
+"""Every file format of comparisons, in and out; reading and writing are pure, `imports` meets the store."""

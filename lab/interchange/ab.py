@@ -31,7 +31,7 @@ _SUMMARY_FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbAnswer:
-    """One answer; `said` is what the file says of it: lek_score, heuristic, chars, time_s and plain values else.
+    """One answer; `said` is what the file says of it: lek_score, heuristic, chars, time_s, other plain values.
 
     Numbers that JSON does not know (NaN, infinity) are kept as their names.
     """
@@ -113,7 +113,7 @@ def _kind(value: Any) -> str:
 
 
 def _probe(row: Mapping[str, Any], line: int) -> tuple[AbProbe, list[BadRow]]:
-    """The probe of a row, and what of its answers could not be used. Raises LabError when there is no probe."""
+    """The probe of a row, and what of its answers could not be used. Raises LabError when it is no probe."""
     faults = _unknown(row, _PROBE_FIELDS, line)
     conditions = row.get("conditions")
     if not isinstance(conditions, Mapping) or not conditions:
@@ -148,7 +148,7 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """`value` with the numbers that JSON does not know spelled out, three levels deep; what is deeper is dropped."""
+    """`value` three levels deep, what is deeper dropped, with numbers that JSON does not know spelled out."""
     return _finite(value, 3)
 
 

@@ -1,4 +1,4 @@
-"""The values of A/B results worked out again: what each answer scores, what the summary must say, what differs.
+"""The values of A/B results worked out again: scores, dimensions, the summary; and where a file differs.
 
 All numbers come from the answers' texts by one named instrument. The file's own are only held against them.
 """
@@ -26,7 +26,7 @@ Scores = Mapping[tuple[str, str], Score]
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """A value of the file that does not come out: where it stands, what it says, what we get (None: no such)."""
+    """A value of the file that does not come out: where it stands, what it says, what we get (None: none)."""
 
     line: int
     probe_id: str | None
@@ -82,7 +82,7 @@ def summary_values(probes: Sequence[AbProbe], conditions: Sequence[str], scores:
 
 def _condition(name: str, totals: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, Any]:
     deltas = [total - baseline[probe_id] for probe_id, total in totals.items() if probe_id in baseline]
-    verdicts = Counter(verdict_of(delta) for delta in deltas if totals is not baseline)
+    verdicts: Counter[str] = Counter(verdict_of(delta) for delta in deltas if totals is not baseline)
     return {
         "name": name,
         "avg_lek": _rounded(fmean(totals.values())) if totals else 0,
@@ -180,9 +180,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def agree(theirs: Any, ours: Any) -> bool:
-    """Whether two values are one: numbers to the second decimal, anything else by itself; True is no number."""
+    """Whether two values are one: numbers to the second decimal, anything else as it is; True is no number."""
     if is_number(theirs) and is_number(ours):
-        return abs(theirs - ours) <= _SLACK
+        return bool(abs(theirs - ours) <= _SLACK)
     return type(theirs) is type(ours) and bool(theirs == ours)
 
 

@@ -1,4 +1,4 @@
-"""A/B results of the source project, written: the same form as it is read, every value worked out when written."""
+"""A/B results of the source project, written in the form in which they are read, every value worked out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _SUMMARY_FIELDS = ("duration", "max_tokens", "ts")
 def lines(file: AbFile, scores: Scores) -> Iterator[str]:
     """The lines of the file, the summary last.
 
-    Scores, dimensions, characters and the summary are ours; where the file said the same, its own digits stay,
-    so that a right file comes out as it was. Times are as the file had them, and left out where unknown.
+    Scores, dimensions, characters and the summary are ours; where the file said the same, its own digits
+    stay, so that a right file comes out as it was. Times are as the file had them, and left out where unknown.
     """
     for probe in file.probes:
         row: dict[str, Any] = {
