@@ -31,7 +31,7 @@ _SUMMARY_FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbAnswer:
-    """One answer; `said` is what the file says of it: lek_score, heuristic, chars, time_s, other plain values.
+    """One answer; `said` is what the file says of it: lek_score, heuristic, chars, time_s, other values.
 
     Numbers that JSON does not know (NaN, infinity) are kept as their names.
     """

@@ -180,7 +180,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def agree(theirs: Any, ours: Any) -> bool:
-    """Whether two values are one: numbers to the second decimal, anything else as it is; True is no number."""
+    """Whether two values are one: numbers to the second decimal, else as they are; True is no number."""
     if is_number(theirs) and is_number(ours):
         return bool(abs(theirs - ours) <= _SLACK)
     return type(theirs) is type(ours) and bool(theirs == ours)

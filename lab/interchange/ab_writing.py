@@ -27,7 +27,7 @@ def lines(file: AbFile, scores: Scores) -> Iterator[str]:
     """The lines of the file, the summary last.
 
     Scores, dimensions, characters and the summary are ours; where the file said the same, its own digits
-    stay, so that a right file comes out as it was. Times are as the file had them, and left out where unknown.
+    stay, so that a right file comes out as it was. Times are the file's own, and left out where unknown.
     """
     for probe in file.probes:
         row: dict[str, Any] = {

@@ -21,8 +21,8 @@ from tests.hostile import HOSTILE
 LEK_V2 = instrument("lek-v2")
 
 # Hand-computed by the term file. "I feel hope." + a blank line + "However, why?":
-#   first_person "I " 1 → 0.5 · creative_form 1 blank line → 0.6 · engagement_depth 1 + 1 → 2 · nuance 1 → 1.5 ·
-#   emotional_register feel, hope → 1.6 · specificity "However" → 0.3 · questioning 1 → 0.5
+#   first_person "I " 1 → 0.5 · creative_form 1 blank line → 0.6 · engagement_depth 1 + 1 → 2 ·
+#   nuance 1 → 1.5 · emotional_register feel, hope → 1.6 · specificity "However" → 0.3 · questioning 1 → 0.5
 RICH = "I feel hope.\n\nHowever, why?"
 RICH_TOTAL = 7.0
 RICH_VALUES = {
