@@ -37,13 +37,11 @@ def preferred_likelihood(
     if len(recent) < WINDOW_STEPS or len(rising) < WINDOW_STEPS:
         return Alarm(level="quiet", message=f"fewer than {WINDOW_STEPS} steps so far")
     if max(recent) >= 0.0 or _slope(rising) <= 0.0:
-        return Alarm(
-            level="quiet", message="the chosen answers hold their likelihood or the margins do not rise"
-        )
+        return Alarm(level="quiet", message="chosen answers hold their likelihood or margins do not rise")
     mean = sum(recent) / len(recent)
     return Alarm(
         level="red",
-        message=f"margins rise while chosen answers lose likelihood: {mean:.2f} nats an answer below the reference",
+        message=f"margins rise while chosen answers lose likelihood: {mean:.2f} nats below the reference",
         remedy=_remedy(objective),
     )
 
