@@ -16,7 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.protocol import Ask, Cancel, Command, Event, Failed, Generate, Load, Shutdown, decode, encode
+from lab.protocol import (
+    Ask,
+    Cancel,
+    Command,
+    Event,
+    Failed,
+    Generate,
+    Load,
+    Overlay,
+    Shutdown,
+    decode,
+    encode,
+)
 
 LINE_LIMIT = 64 * 1024 * 1024
 STDERR_LINES = 30
@@ -68,10 +80,10 @@ class EngineClient:
             asyncio.create_task(self._read_stderr(self._process.stderr)),
         ]
 
-    async def load(self, model: str) -> str:
-        """Ask for a model; returns the request's id. Loaded or Failed follows."""
-        request_id = self._request_id("load")
-        await self._send(Load(request_id=request_id, model=model))
+    async def load(self, model: str, adapters: Sequence[str] = (), request_id: str | None = None) -> str:
+        """Ask for a model with adapters; returns the request's id. Loaded or Failed follows."""
+        request_id = request_id or self._request_id("load")
+        await self._send(Load(request_id=request_id, model=model, adapters=tuple(adapters)))
         return request_id
 
     async def generate(self, asks: Sequence[Ask], batch_size: int = 8, request_id: str | None = None) -> str:
@@ -79,6 +91,10 @@ class EngineClient:
         request_id = request_id or self._request_id("answers")
         await self._send(Generate(request_id=request_id, asks=tuple(asks), batch_size=batch_size))
         return request_id
+
+    async def overlay(self, overlay: Overlay) -> None:
+        """Ask what two sides think of a text. Overlaid or Failed follows."""
+        await self._send(overlay)
 
     async def cancel(self, request_id: str) -> None:
         await self._send(Cancel(request_id=request_id))

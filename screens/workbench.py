@@ -9,14 +9,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.decode.types import TokenStat
 from lab.errors import LabError
-from lab.protocol import Ask, Done, Event, Failed, Finished, Loaded, Progress, Ready, Started, Token
+from lab.protocol import (
+    Ask,
+    Done,
+    Event,
+    Failed,
+    Finished,
+    Loaded,
+    Overlaid,
+    Overlay,
+    Progress,
+    Ready,
+    Started,
+    Token,
+    View,
+)
 from screens.engine_client import EngineClient, EngineDiedError
 
 ANSWERS_KEPT = 400
@@ -115,6 +130,8 @@ class Workbench:
     ) -> None:
         self.model_name = model
         self.model: Mapping[str, Any] | None = None
+        self.adapter_paths: tuple[str, ...] = ()
+        self.adapters: tuple[Mapping[str, Any], ...] = ()
         self.engine_state: EngineState = "off"
         self.fault = ""
         self.device = ""
@@ -131,6 +148,8 @@ class Workbench:
         self._client: EngineClient | None = None
         self._by_generation: dict[str, Answer] = {}
         self._up = asyncio.Event()
+        self._awaited: dict[str, asyncio.Future[Event]] = {}
+        self._load_id: str | None = None
 
     @property
     def pid(self) -> int | None:
@@ -164,13 +183,52 @@ class Workbench:
         if self._client is not None:
             await self._client.close()
 
-    async def load(self, model: str) -> None:
-        """Replace the model."""
-        self.model_name = model
-        if self._client is None:
-            raise LabError("the engine is not running; restart it")
+    async def load(self, model: str, adapters: Sequence[str] = ()) -> None:
+        """Replace the model and its adapters, and wait until it is loaded. Raises LabError where it fails."""
+        client = self._running()
+        self.model_name, self.adapter_paths = model, tuple(adapters)
         self._set_state("loading")
-        await self._client.load(model)
+        self._load_id = request_id = client.next_request_id()
+        with self._awaiting(request_id) as reply:
+            await client.load(model, self.adapter_paths, request_id)
+            await reply
+
+    async def overlay(
+        self, prompt: str, token_ids: Sequence[int], left: View, right: View, generation_id: str | None = None
+    ) -> Overlaid:
+        """What both sides think of a text, token by token. Raises LabError when the engine cannot say."""
+        client = self._running()
+        request_id = client.next_request_id()
+        with self._awaiting(request_id) as reply:
+            await client.overlay(
+                Overlay(
+                    request_id=request_id,
+                    prompt=prompt,
+                    token_ids=tuple(token_ids),
+                    left=left,
+                    right=right,
+                    generation_id=generation_id,
+                )
+            )
+            said = await reply
+        assert isinstance(said, Overlaid)
+        return said
+
+    def _running(self) -> EngineClient:
+        if self._client is None or self.engine_state in ("off", "dead"):
+            raise LabError("the engine is not running; Ctrl+R restarts it")
+        return self._client
+
+    @contextmanager
+    def _awaiting(self, request_id: str) -> Iterator[asyncio.Future[Event]]:
+        """The reply to a request of one answer; its failure is raised to who awaits it."""
+        reply: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._awaited[request_id] = reply
+        try:
+            yield reply
+        finally:
+            del self._awaited[request_id]
+            reply.cancel()
 
     async def ask(self, asks: Sequence[Ask], title: str, batch_size: int = 8) -> Job:
         """Put asks to the engine; they wait in line behind what is under way, the loading of a model too."""
@@ -207,10 +265,13 @@ class Workbench:
         if isinstance(event, Ready):
             self.device, self.backend = event.device, event.backend
             self._set_state("loading")
-            await client.load(self.model_name)
+            self._load_id = await client.load(self.model_name, self.adapter_paths)
         elif isinstance(event, Loaded):
-            self.model = event.model
+            self.model, self.adapters = event.model, event.adapters
             self._set_state("ready")
+            self._reply(event.request_id, event)
+        elif isinstance(event, Overlaid):
+            self._reply(event.request_id, event)
         elif isinstance(event, Started):
             self._started(event)
         elif isinstance(event, Token):
@@ -259,18 +320,30 @@ class Workbench:
         if job is not None:
             job.state = "failed"
             self._job_over(job, event.message)
-        elif self.engine_state == "loading":
+        elif event.request_id == self._load_id:
             # The engine lets the old model go before it loads another.
-            self.model = None
+            self.model, self.adapters = None, ()
             self.fault = event.message
             self._set_state("empty")
+        awaited = self._awaited.get(event.request_id or "")
+        if awaited is not None:
+            awaited.set_exception(LabError(event.message))
+            return
         for listener in self.on_fault:
             listener(event.message, False)
 
+    def _reply(self, request_id: str, event: Event) -> None:
+        awaited = self._awaited.get(request_id)
+        if awaited is not None and not awaited.done():
+            awaited.set_result(event)
+
     def _die(self, message: str) -> None:
         self.fault = message
-        self.model = None
+        self.model, self.adapters = None, ()
         self._set_state("dead")
+        for reply in self._awaited.values():
+            if not reply.done():
+                reply.set_exception(LabError("the engine ended before it could answer"))
         for job in self.jobs.values():
             if not job.over:
                 job.state = "failed"

@@ -11,7 +11,20 @@ import pytest
 
 from lab.decode.types import Sampling
 from lab.errors import LabError
-from lab.protocol import Ask, Done, Failed, Finished, Loaded, Progress, Ready, Started, Token
+from lab.protocol import (
+    Ask,
+    Done,
+    Failed,
+    Finished,
+    Loaded,
+    Overlaid,
+    Overlay,
+    Progress,
+    Ready,
+    Started,
+    Token,
+    View,
+)
 from screens import workbench
 from screens.workbench import Answer, Job, Workbench
 from tests.screens.fake_engine import statistics
@@ -30,9 +43,12 @@ class SilentClient:
         self.n += 1
         return f"r{self.n}"
 
-    async def load(self, model: str) -> str:
-        self.sent.append(("load", model))
-        return "load"
+    async def load(self, model: str, adapters: Any = (), request_id: str | None = None) -> str:
+        self.sent.append(("load", (model, *adapters) if adapters else model))
+        return request_id or "load"
+
+    async def overlay(self, overlay: Overlay) -> None:
+        self.sent.append(("overlay", overlay))
 
     async def generate(self, asks: Any, batch_size: int, request_id: str) -> str:
         self.sent.append(("generate", (len(asks), batch_size, request_id)))
@@ -136,12 +152,45 @@ async def test_a_failed_request_is_told_and_the_engine_goes_on(bench: Workbench)
 
 
 async def test_a_model_that_fails_to_load_leaves_none(bench: Workbench) -> None:
-    await bench.load("other")
+    loading = asyncio.create_task(bench.load("other"))
+    await asyncio.sleep(0)
     assert bench.engine_state == "loading"
-    await apply(bench, Failed(request_id="load", message="no such model"))
+    await apply(bench, Failed(request_id="r1", message="no such model"))
+    with pytest.raises(LabError, match="no such model"):
+        await loading
     assert (bench.engine_state, bench.model) == ("empty", None)
     with pytest.raises(LabError, match="without a model"):
         await bench.ask([ask()], "answer")
+
+
+async def test_a_model_is_loaded_with_its_adapters(bench: Workbench) -> None:
+    loading = asyncio.create_task(bench.load("other", ["/a", "/b"]))
+    await asyncio.sleep(0)
+    assert bench._client.sent[-1] == ("load", ("other", "/a", "/b"))  # type: ignore[union-attr]
+    adapters = ({"id": "a"}, {"id": "b"})
+    await apply(bench, Loaded(request_id="r1", model={"name": "other"}, load_ms=1.0, adapters=adapters))
+    await loading
+    assert (bench.model, bench.adapters) == ({"name": "other"}, adapters)
+    # A fresh engine gets the same again.
+    await apply(bench, Ready(pid=1, device="cpu", backend="b"))
+    assert bench._client.sent[-1] == ("load", ("other", "/a", "/b"))  # type: ignore[union-attr]
+
+
+async def test_an_overlay_is_answered_or_its_fault_is_raised(bench: Workbench) -> None:
+    told: list[tuple[str, bool]] = []
+    bench.on_fault.append(lambda message, fatal: told.append((message, fatal)))
+    asked = [asyncio.create_task(bench.overlay("why?", [1, 2], View(), View(adapter="a"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    said = Overlaid(request_id="r1", generation_id=None, tokens=(), left_end=(), right_end=())
+    await apply(bench, said)
+    assert await asked[0] is said
+    await apply(bench, Failed(request_id="r2", message="no such adapter"))
+    with pytest.raises(LabError, match="no such adapter"):
+        await asked[1]
+    assert (told, bench.engine_state) == ([], "ready")
+    bench._die("gone")
+    with pytest.raises(LabError, match="the engine ended"):
+        await asked[2]
 
 
 async def test_without_a_model_nothing_can_be_asked(tmp_path: Path) -> None:
