@@ -30,8 +30,8 @@ def preferred_likelihood(
 ) -> Alarm:
     """Red where over ten steps mean ρ_w is below 0 in every step and the margins' trend is upward.
 
-    `chosen_log_ratio` is the batch mean of ρ_w = log π(y_w) − log π_ref(y_w) a step, `margins` the mean reward
-    margin; the last ten of each are read. The trend is the least-squares slope.
+    `chosen_log_ratio` is the batch mean of ρ_w = log π(y_w) − log π_ref(y_w) a step, `margins` the mean
+    reward margin; the last ten of each are read. The trend is the least-squares slope.
     """
     recent, rising = chosen_log_ratio[-WINDOW_STEPS:], margins[-WINDOW_STEPS:]
     if len(recent) < WINDOW_STEPS or len(rising) < WINDOW_STEPS:
