@@ -200,6 +200,58 @@ _JUDGE_REPLY: Shape = {
     "template_sha256": "VARCHAR",
     "at": "TIMESTAMP",
 }
+_RUN: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "model_id": "VARCHAR",
+    "objective": "VARCHAR",
+    "fine_tune_type": "VARCHAR",
+    "settings": "JSON",
+    "data_sha256": "VARCHAR",
+    "train_examples": "BIGINT",
+    "valid_examples": "BIGINT",
+    "trainable_parameters": "BIGINT",
+    "planned_steps": "BIGINT",
+    "folder": "VARCHAR",
+    "at": "TIMESTAMP",
+    "parent_id": "VARCHAR",
+}
+_METRIC: Shape = {
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "source": "VARCHAR",
+    "values": "MAP(VARCHAR, DOUBLE)",
+    "at": "TIMESTAMP",
+    "words": "MAP(VARCHAR, VARCHAR)",
+}
+_CHECKPOINT: Shape = {
+    "id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "folder": "VARCHAR",
+    "adapter_id": "VARCHAR",
+    "reason": "VARCHAR",
+    "at": "TIMESTAMP",
+    "valid_loss_nats": "DOUBLE",
+}
+_SAMPLE: Shape = {
+    "id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "monitor": "VARCHAR",
+    "generation_id": "VARCHAR",
+    "at": "TIMESTAMP",
+}
+_EVENT: Shape = {
+    "id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "name": "VARCHAR",
+    "level": "VARCHAR",
+    "words": "VARCHAR",
+    "at": "TIMESTAMP",
+    "detail": "JSON",
+}
 
 _EXPRESSIONS = {
     "at": 'r."at"',
@@ -299,6 +351,17 @@ SELECT id, place, p.seed, p.prompt, p.probe_battery, p.probe_id, p.probe_sha256 
     SELECT r.id AS id, generate_subscripts(r.pairs, 1) - 1 AS place, unnest(r.pairs) AS p FROM temp.landing)
 """
 
+
+def _entries(table: str, field: str) -> str:
+    """A row for every entry of a metric's mapping `field`."""
+    return f"""
+INSERT INTO {table}
+SELECT run_id, source, step, e.key, e.value, recorded_at FROM (
+    SELECT r.run_id, r.source, r.step, r."at" AS recorded_at, unnest(map_entries(r."{field}")) AS e
+    FROM temp.landing WHERE r."{field}" IS NOT NULL)
+"""  # noqa: S608 - our own names
+
+
 _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "setting": (_SETTING, (_plain("setting", _SETTING),)),
     "model": (_MODEL, (_plain("model", _MODEL),)),
@@ -313,4 +376,9 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "imported_file": (_IMPORTED_FILE, (_plain("imported_file", _IMPORTED_FILE),)),
     "imported_answer": (_IMPORTED_ANSWER, (_plain("imported_answer", _IMPORTED_ANSWER),)),
     "judge_reply": (_JUDGE_REPLY, (_plain("judge_reply", _JUDGE_REPLY),)),
+    "run": (_RUN, (_plain("run", _RUN),)),
+    "metric": (_METRIC, (_entries("run_metric", "values"), _entries("run_word", "words"))),
+    "checkpoint": (_CHECKPOINT, (_plain("run_checkpoint", _CHECKPOINT),)),
+    "sample": (_SAMPLE, (_plain("run_sample", _SAMPLE),)),
+    "event": (_EVENT, (_plain("run_event", _EVENT),)),
 }

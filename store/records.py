@@ -16,7 +16,9 @@ FinishReason = Literal["stop", "length", "cancelled"]
 KernelPlacement = Literal["none", "system", "user"]
 FineTuneType = Literal["lora", "dora", "full"]
 SideName = Literal["left", "right"]
+RATING_VALUES = (1, 2, 3, 4, 5)
 PairVerdict = Literal["left", "right", "tie"]
+EventLevel = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +328,96 @@ class JudgeReplyRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A training run as planned, written once before its first step; resuming it writes no other.
+
+    `settings` is the recipe with every default filled in, `folder` holds its checkpoints, `parent_id` is the
+    run whose adapter it went on from. `planned_steps` counts optimizer updates.
+    """
+
+    kind: ClassVar[str] = "run"
+
+    id: str
+    name: str
+    model_id: str
+    objective: str
+    fine_tune_type: FineTuneType
+    settings: Mapping[str, object]
+    data_sha256: str
+    train_examples: int
+    valid_examples: int
+    trainable_parameters: int
+    planned_steps: int
+    folder: str
+    at: str
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRecord:
+    """What `source` measured after `step` optimizer updates; (run_id, source, step) is unique.
+
+    `source` is "train" (every step), "valid" (held-out), or the name of a regularizer or monitor. Names in
+    `values` carry their units; `words` is what changes with the numbers and is none, such as a state.
+    """
+
+    kind: ClassVar[str] = "metric"
+
+    run_id: str
+    step: int
+    source: str
+    values: Mapping[str, float | None]
+    at: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRecord:
+    """A checkpoint on disk: `folder` opens as an adapter, whose AdapterRecord has the id `adapter_id`."""
+
+    kind: ClassVar[str] = "checkpoint"
+
+    id: str
+    run_id: str
+    step: int
+    folder: str
+    adapter_id: str
+    reason: str
+    at: str
+    valid_loss_nats: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRecord:
+    """That a generation was made by a run after `step` updates, for its monitor of that name."""
+
+    kind: ClassVar[str] = "sample"
+
+    id: str
+    run_id: str
+    step: int
+    monitor: str
+    generation_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """What happened in a run, in words for people. `name` is from a small vocabulary (see lab.train)."""
+
+    kind: ClassVar[str] = "event"
+
+    id: str
+    run_id: str
+    step: int
+    name: str
+    level: EventLevel
+    words: str
+    at: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRecord:
     """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
 
@@ -349,6 +441,11 @@ Record = (
     | ImportedFileRecord
     | ImportedAnswerRecord
     | JudgeReplyRecord
+    | RunRecord
+    | MetricRecord
+    | CheckpointRecord
+    | SampleRecord
+    | EventRecord
     | SettingRecord
 )
 
@@ -367,6 +464,11 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
         ImportedFileRecord,
         ImportedAnswerRecord,
         JudgeReplyRecord,
+        RunRecord,
+        MetricRecord,
+        CheckpointRecord,
+        SampleRecord,
+        EventRecord,
         SettingRecord,
     )
 }

@@ -182,7 +182,38 @@ CREATE TABLE judge_reply (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES)
+RUNS = """
+CREATE TABLE run (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, model_id VARCHAR NOT NULL, objective VARCHAR NOT NULL,
+    fine_tune_type VARCHAR NOT NULL, settings VARCHAR NOT NULL, data_sha256 VARCHAR NOT NULL,
+    train_examples BIGINT NOT NULL, valid_examples BIGINT NOT NULL, trainable_parameters BIGINT NOT NULL,
+    planned_steps BIGINT NOT NULL, folder VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, parent_id VARCHAR
+);
+-- A row a value of a MetricRecord; source is 'train', 'valid', or the name of a regularizer or monitor.
+CREATE TABLE run_metric (
+    run_id VARCHAR NOT NULL, source VARCHAR NOT NULL, step BIGINT NOT NULL, name VARCHAR NOT NULL,
+    value DOUBLE, recorded_at TIMESTAMP NOT NULL
+);
+CREATE TABLE run_word (
+    run_id VARCHAR NOT NULL, source VARCHAR NOT NULL, step BIGINT NOT NULL, name VARCHAR NOT NULL,
+    text VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+CREATE TABLE run_checkpoint (
+    id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, step BIGINT NOT NULL, folder VARCHAR NOT NULL,
+    adapter_id VARCHAR NOT NULL, reason VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL,
+    valid_loss_nats DOUBLE
+);
+CREATE TABLE run_sample (
+    id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, step BIGINT NOT NULL, monitor VARCHAR NOT NULL,
+    generation_id VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+CREATE TABLE run_event (
+    id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, step BIGINT NOT NULL, name VARCHAR NOT NULL,
+    level VARCHAR NOT NULL, words VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, detail VARCHAR NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -205,6 +236,12 @@ TABLES = (
     "imported_file",
     "imported_answer",
     "judge_reply",
+    "run",
+    "run_metric",
+    "run_word",
+    "run_checkpoint",
+    "run_sample",
+    "run_event",
     "ledger",
     "journal",
     "ingest_error",

@@ -16,20 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 from store.journal import HEADER_KIND, VERSION, JournalLine, parse_line
 from store.records import (
+    RATING_VALUES,
     RECORD_TYPES,
     AdapterRecord,
+    CheckpointRecord,
     ComparisonRecord,
     ConditionRecord,
+    EventRecord,
     GenerationRecord,
     ImportedAnswerRecord,
     ImportedFileRecord,
     JudgeReplyRecord,
     KernelRecord,
+    MetricRecord,
     ModelRecord,
     PlannedPair,
     ProbeRecord,
     RatingRecord,
     Record,
+    RunRecord,
+    SampleRecord,
     ScoreRecord,
     SettingRecord,
     SideRecord,
@@ -42,7 +48,6 @@ if TYPE_CHECKING:
 
 RAW_KEPT_CHARACTERS = 2000
 TOTAL = "total"
-RATING_VALUES = (1, 2, 3, 4, 5)
 
 _OWN_LINE = re.compile(rb'\{"v":%d,"kind":"([a-z_]+)","seq":\d+,"data":' % VERSION)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
@@ -127,6 +132,8 @@ def check(record: Record) -> None:
         _check_comparison(record)
     elif isinstance(record, RatingRecord) and record.value not in (None, *RATING_VALUES):
         raise ValueError(f"field value: expected {RATING_VALUES[0]} to {RATING_VALUES[-1]}, or null")
+    elif isinstance(record, MetricRecord | CheckpointRecord | SampleRecord | EventRecord) and record.step < 0:
+        raise ValueError("field step: expected a number of updates from 0")
     elif isinstance(record, JudgeReplyRecord) and (record.verdict is None) == (record.error is None):
         raise ValueError("field verdict: expected a verdict or an error, one of the two")
 
@@ -212,8 +219,14 @@ def _identity(record: Record) -> str:
             | ImportedFileRecord()
             | ImportedAnswerRecord()
             | JudgeReplyRecord()
+            | RunRecord()
+            | CheckpointRecord()
+            | SampleRecord()
+            | EventRecord()
         ):
             return record.id
+        case MetricRecord():
+            return json.dumps([record.run_id, record.source, record.step])
         case ProbeRecord():
             return json.dumps([record.battery, record.id, record.at])
         case SettingRecord():
