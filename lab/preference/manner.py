@@ -1,0 +1,72 @@
+"""How a rater judges: speed against reading, sides, and agreement with oneself on swapped repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from lab.measure.statistics import Estimate, wilson
+from lab.preference.verdicts import Judgement
+
+READING_WORDS_PER_MINUTE = 238.0
+"""Silent reading of English prose; Brysbaert 2019, a mean over 190 studies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """One rater's figures. Shares are None where nothing decides them."""
+
+    judged: int
+    decisive: int
+    unblinded: int
+    median_s: float | None
+    faster_than_reading: int
+    left_wins: Estimate | None
+    repeats: int
+    agreeing_repeats: int
+
+
+def reading_s(words: int) -> float:
+    """Seconds that reading `words` words takes an average reader."""
+    return words / READING_WORDS_PER_MINUTE * 60.0
+
+
+def manner(verdicts: Iterable[Judgement], words_to_read: dict[str, int]) -> Manner:
+    """The figures of a rater's standing verdicts; `words_to_read` by pair is what was new on its card."""
+    given = list(verdicts)
+    times = [one.reading_ms / 1e3 for one in given if one.reading_ms is not None]
+    hasty = [
+        one
+        for one in given
+        if one.reading_ms is not None and one.reading_ms / 1e3 < reading_s(words_to_read.get(one.pair_id, 0))
+    ]
+    decisive = [one for one in given if one.preferred is not None]
+    repeats = _repeats(given)
+    return Manner(
+        judged=len(given),
+        decisive=len(decisive),
+        unblinded=sum(not one.blind for one in given),
+        median_s=median(times) if times else None,
+        faster_than_reading=len(hasty),
+        left_wins=wilson(sum(one.verdict == "left" for one in decisive), len(decisive)) if decisive else None,
+        repeats=len(repeats),
+        agreeing_repeats=sum(_meaning(first) == _meaning(again) for first, again in repeats),
+    )
+
+
+def _repeats(verdicts: list[Judgement]) -> list[tuple[Judgement, Judgement]]:
+    """The first verdict of a pair with each later pass of it."""
+    first = {one.pair_id: one for one in verdicts if one.pass_number == 0}
+    return [
+        (first[one.pair_id], one)
+        for one in verdicts
+        if one.pass_number > 0
+        and one.pair_id in first
+        and "skip" not in (one.verdict, first[one.pair_id].verdict)
+    ]
+
+
+def _meaning(judgement: Judgement) -> str | None:
+    """What a verdict says apart from where the answers stood."""
+    return judgement.preferred or judgement.verdict
