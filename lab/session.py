@@ -66,6 +66,11 @@ class Session:
             self._write_once(adapter.id, adapter.record)
         return tuple(adapter.record for adapter in read)
 
+    def keep(self, *records: Record) -> None:
+        """Write further facts about this session's answers; they are on disk when this returns."""
+        for place, record in enumerate(records, start=1):
+            self._journal.append(record, durable=place == len(records))
+
     def overlay(self, asked: Overlay) -> Overlaid:
         """What both sides think of a text, token by token. Raises LabError for an adapter not attached."""
         left, right = (

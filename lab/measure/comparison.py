@@ -81,10 +81,11 @@ class ProbeDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRow:
-    """A line of the table: all probes, or those of a domain.
+    """A line of a table: all probes, those of a domain, or all by one dimension.
 
     `base` and `tuned` are mean scores with intervals, `test.effect` is the mean delta with its interval.
-    `p_holm` is p adjusted over the domains; None in the first line, which is the one primary test.
+    `p_holm` is p adjusted over the lines of its family (domains, or dimensions); None in the first line of a
+    battery, which is the one primary test.
     """
 
     label: str
@@ -195,6 +196,31 @@ def compare(
     )
 
 
+def compare_measures(
+    base: Sequence[ScoredAnswer],
+    tuned: Sequence[ScoredAnswer],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[ComparisonRow, ...]:
+    """One line a measure, in the order of their first answers, with p adjusted over the lines (Holm).
+
+    For the dimensions of an instrument, say: each is held only against itself. A measure without a probe that
+    has a score on both sides has no line.
+    """
+    rows = []
+    for measure in dict.fromkeys(answer.measure for answer in (*base, *tuned)):
+        before, after = (
+            _by_probe(answer for answer in side if answer.measure == measure) for side in (base, tuned)
+        )
+        unpaired = {entry.probe_id for entry in _left_out(before, after)}
+        if unpaired >= before.keys():
+            continue
+        probes = _probe_deltas(before, after, unpaired)
+        rows.append(_row(measure.dimension, probes, measure, confidence, seed))
+    return _adjusted(rows)
+
+
 def verdict_of(delta: float) -> Verdict:
     """Improved above +0.5, regressed below −0.5, else unchanged; the last digits' rounding does not count."""
     if delta > CHANGE_THRESHOLD + _ROUNDING:
@@ -297,8 +323,13 @@ def _domain_rows(
     for probe in probes:
         by_domain.setdefault(probe.domain, []).append(probe)
     rows = [_row(domain, by_domain[domain], measure, confidence, seed) for domain in sorted(by_domain)]
-    adjusted = holm({row.label: row.test.p_value for row in rows})
-    return tuple(replace(row, p_holm=adjusted[row.label].p_adjusted) for row in rows)
+    return _adjusted(rows)
+
+
+def _adjusted(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
+    """The lines as one family of tests."""
+    adjusted = holm({str(place): row.test.p_value for place, row in enumerate(rows)})
+    return tuple(replace(row, p_holm=adjusted[str(place)].p_adjusted) for place, row in enumerate(rows))
 
 
 def _extremes(probes: Sequence[ProbeDelta]) -> Extremes:

@@ -23,6 +23,7 @@ from store.queries.compare import (
     StoredSide,
     answered,
     compared_answers,
+    compared_generation,
     comparison,
     count_comparisons,
     count_pairs,
@@ -31,8 +32,10 @@ from store.queries.compare import (
     page_comparisons,
     page_pairs,
     pair_position,
+    pair_probes,
     ratings,
     stored_side,
+    unscored_pairs,
 )
 from store.queries.overview import counts, seeds_version, setting
 from store.queries.probes import (
@@ -65,6 +68,7 @@ __all__ = [
     "answered",
     "batteries",
     "compared_answers",
+    "compared_generation",
     "comparison",
     "count_comparisons",
     "count_pairs",
@@ -79,6 +83,7 @@ __all__ = [
     "page_pairs",
     "page_probes",
     "pair_position",
+    "pair_probes",
     "probe",
     "probe_history",
     "probe_position",
@@ -88,4 +93,5 @@ __all__ = [
     "seeds_version",
     "setting",
     "stored_side",
+    "unscored_pairs",
 ]

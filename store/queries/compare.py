@@ -6,15 +6,17 @@ asked about are kept as a small table of the in-memory database, so that 10,000 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from store.queries.answers import condition, dicts, with_times
+from store.queries.answers import condition, dicts, generation, with_times
 from store.queries.derived import is_new, remember, version
 from store.records import (
     ComparisonRecord,
     ConditionRecord,
+    GenerationRecord,
     PlannedPair,
     SideName,
     SideRecord,
@@ -270,8 +272,16 @@ def pair_position(con: DuckDBPyConnection, comparison_id: str, which: PairFilter
     return int(before) if is_match else None
 
 
-def compared_answers(con: DuckDBPyConnection, comparison_id: str) -> list[ComparedAnswer]:
-    """Every finished answer of a comparison by place, left before right."""
+def compared_answers(
+    con: DuckDBPyConnection,
+    comparison_id: str,
+    instrument: str | None = None,
+    instrument_version: str | None = None,
+) -> list[ComparedAnswer]:
+    """Every finished answer of a comparison by place, left before right.
+
+    Its scores are those of the comparison's own instrument and version unless others are named.
+    """
     found = dicts(
         con,
         f"""
@@ -287,12 +297,50 @@ def compared_answers(con: DuckDBPyConnection, comparison_id: str) -> list[Compar
         LEFT JOIN flags f ON f.generation_id = a.generation_id
         ORDER BY a.place, a.side
         """,  # noqa: S608 - our own text
-        [comparison_id],
+        [comparison_id, instrument, instrument_version],
     )
     return [
         ComparedAnswer(**{**row, "scores": row["scores"] or {}, "modes": tuple(row["modes"])})
         for row in found
     ]
+
+
+def unscored_pairs(con: DuckDBPyConnection, comparison_id: str) -> list[int]:
+    """Places with both answers whose scores were never written: the right one's degeneration comes last."""
+    rows = con.execute(
+        """
+        SELECT place FROM compared WHERE comparison_id = ? GROUP BY place
+        HAVING count(*) = 2 AND NOT bool_or(side = 'right' AND generation_id IN (
+            SELECT generation_id FROM score_event WHERE instrument = 'degeneration'))
+        ORDER BY place
+        """,
+        [comparison_id],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def pair_probes(con: DuckDBPyConnection, comparison_id: str) -> dict[int, Mapping[str, Any]]:
+    """By place, the further fields of the probe asked there (`answers`, `kind`, …), where it has any."""
+    rows = con.execute(
+        """
+        SELECT p.place, any_value(r.extra) FROM comparison_pair p JOIN probe r ON r.sha256 = p.probe_sha256
+        WHERE p.comparison_id = ? GROUP BY p.place
+        """,
+        [comparison_id],
+    ).fetchall()
+    return {place: json.loads(extra) for place, extra in rows}
+
+
+def compared_generation(
+    con: DuckDBPyConnection, comparison_id: str, place: int, side: SideName
+) -> GenerationRecord | None:
+    """The answer of a place and side with its trace; None before it is there."""
+    rows = con.execute(
+        "SELECT generation_id FROM compared WHERE comparison_id = ? AND place = ? AND side = ?",
+        [comparison_id, place, side],
+    ).fetchall()
+    stored = generation(con, rows[0][0]) if rows else None
+    return stored.generation if stored else None
 
 
 def ratings(con: DuckDBPyConnection, comparison_id: str) -> list[RatingRow]:
@@ -325,7 +373,9 @@ _MATCHES = f"""
 """
 
 _ANSWERS = f"""
-    c AS (SELECT id, instrument, version FROM comparison WHERE id = $1),
+    c AS (
+        SELECT coalesce($2, instrument) AS instrument, coalesce($3, version) AS version
+        FROM comparison WHERE id = $1),
     a AS (SELECT * FROM compared WHERE comparison_id = $1),
     latest AS (
         SELECT s.generation_id, s.dimension, arg_max_null(s.value, s.recorded_at) AS value
@@ -384,7 +434,7 @@ def _refresh_pairs(con: DuckDBPyConnection, comparison_id: str) -> None:
         LEFT JOIN answer r ON r.place = p.place AND r.side = 'right'
         WHERE p.comparison_id = $1 ORDER BY p.place
         """,  # noqa: S608 - our own text
-        [comparison_id],
+        [comparison_id, None, None],
     )
     remember(con, "pairs", state)
 

@@ -59,3 +59,35 @@ def judge_replies(con: DuckDBPyConnection, comparison_id: str) -> list[JudgeRepl
         [comparison_id],
     )
     return [JudgeReply(**with_times(row)) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredPair:
+    """A pair that has both answers; `cluster` as in `compared`."""
+
+    place: int
+    cluster: str
+    prompt: str
+    left_generation_id: str
+    left_text: str
+    right_generation_id: str
+    right_text: str
+
+
+def answered_pairs(con: DuckDBPyConnection, comparison_id: str) -> list[AnsweredPair]:
+    """The pairs of a comparison that have both answers, in the order of their places."""
+    found = dicts(
+        con,
+        """
+        WITH c AS (SELECT * FROM compared WHERE comparison_id = $1)
+        SELECT l.place, l.cluster, p.prompt, l.generation_id AS left_generation_id, lg.text AS left_text,
+            r.generation_id AS right_generation_id, rg.text AS right_text
+        FROM c l JOIN c r ON r.place = l.place AND l.side = 'left' AND r.side = 'right'
+        JOIN comparison_pair p ON p.comparison_id = $1 AND p.place = l.place
+        JOIN generation lg ON lg.id = l.generation_id
+        JOIN generation rg ON rg.id = r.generation_id
+        ORDER BY l.place
+        """,
+        [comparison_id],
+    )
+    return [AnsweredPair(**row) for row in found]
