@@ -64,12 +64,16 @@ class StoredSide:
 
 @dataclass(frozen=True, slots=True)
 class PairFilter:
-    """Which pairs: `text` within prompt or probe id, letter case aside; domains (none named: all)."""
+    """Which pairs: `text` within prompt or probe id, letter case aside; domains (none named: all).
+
+    They come in the order of their places, or by delta, the worst first.
+    """
 
     text: str = ""
     only_different: bool = False
     verdict: Verdict | None = None
     domains: tuple[str, ...] = ()
+    order: Literal["place", "delta"] = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +253,11 @@ def count_pairs(con: DuckDBPyConnection, comparison_id: str, which: PairFilter) 
 def page_pairs(
     con: DuckDBPyConnection, comparison_id: str, which: PairFilter, offset: int, limit: int
 ) -> list[PairRow]:
-    """The matching pairs `offset` to `offset + limit`, in the order of their places."""
+    """The matching pairs `offset` to `offset + limit` in their order."""
     _refresh_pairs(con, comparison_id)
     found = dicts(
         con,
-        f"SELECT * FROM {_PAIRS} WHERE {_MATCHES} ORDER BY place LIMIT $5 OFFSET $6",  # noqa: S608 - our own names
+        f"SELECT * FROM {_PAIRS} WHERE {_MATCHES} ORDER BY {_ORDERS[which.order]} LIMIT $5 OFFSET $6",  # noqa: S608 - our own names
         [*_parameters(which), limit, offset],
     )
     return [
@@ -265,11 +269,16 @@ def page_pairs(
 def pair_position(con: DuckDBPyConnection, comparison_id: str, which: PairFilter, place: int) -> int | None:
     """Where the pair of this place stands among the matches, counted from 0; None when it is not one."""
     _refresh_pairs(con, comparison_id)
-    before, is_match = con.execute(
-        f"SELECT count(*) FILTER (place < $5), count(*) FILTER (place = $5) FROM {_PAIRS} WHERE {_MATCHES}",  # noqa: S608
+    rows = con.execute(
+        f"""
+        SELECT position FROM (
+            SELECT place, row_number() OVER (ORDER BY {_ORDERS[which.order]}) - 1 AS position
+            FROM {_PAIRS} WHERE {_MATCHES})
+        WHERE place = $5
+        """,  # noqa: S608 - our own names
         [*_parameters(which), place],
-    ).fetchall()[0]
-    return int(before) if is_match else None
+    ).fetchall()
+    return int(rows[0][0]) if rows else None
 
 
 def compared_answers(
@@ -361,6 +370,7 @@ def ratings(con: DuckDBPyConnection, comparison_id: str) -> list[RatingRow]:
     return [RatingRow(**with_times(row)) for row in found]
 
 
+_ORDERS = {"place": "place", "delta": "delta NULLS LAST, place"}
 _PAIRS = "memory.main.compared_pair"
 _MATCHES = f"""
     ($1 = '' OR contains(lower(prompt_start), lower($1))
