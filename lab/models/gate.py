@@ -33,14 +33,14 @@ class Rows:
         return len(self.variants)
 
     def columns(self, owners: tuple[tuple[str, int], ...]) -> Any:
-        """The gate `(rows, 1, Σ rank)`, 1 where a column is the row's adapter's; owners are (id, rank)."""
+        """The gate `(rows, Σ rank)`, 1 where a column is the row's adapter's; owners are (id, rank)."""
         gate = self._columns.get(owners)
         if gate is None:
             table = [
                 [float(variant == owner) for owner, rank in owners for _ in range(rank)]
                 for variant in self.variants
             ]
-            gate = self._columns[owners] = mx.array(table)[:, None, :]
+            gate = self._columns[owners] = mx.array(table)
         return gate
 
 

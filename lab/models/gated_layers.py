@@ -3,7 +3,7 @@
     y = W x + (((x A) * gate) B)
 
 A `(in, Σ rank)` and B `(Σ rank, out)` hold the adapters' factors side by side, each adapter's scale
-multiplied into its B, and the gate `(rows, 1, Σ rank)` is 1 where a column belongs to the row's adapter
+multiplied into its B, and the gate `(rows, Σ rank)` is 1 where a column belongs to the row's adapter
 (LoRA: Hu et al. 2021; the factors' shapes are mlx-lm's). A pass in which all rows share one adapter uses its
 factors alone, ungated; in one of the base alone the delta does not exist.
 
@@ -42,7 +42,7 @@ class Factors:
 class Joined(NamedTuple):
     """The deltas of one layer for the rows of a pass.
 
-    `gate` `(rows, 1, Σ rank)` is None where it would be 1 throughout; `rescale` `(rows or 1, out)` is None
+    `gate` `(rows, Σ rank)` is None where it would be 1 throughout; `rescale` `(rows or 1, out)` is None
     without DoRA.
     """
 
@@ -78,16 +78,31 @@ class Deltas:
             self._joined = None if rows is None else self._join(rows)
         return self._joined
 
+    def add(self, y: Any, x: Any, a: Any, b: Any, joined: Joined) -> Any:
+        """`y + ((x a) * gate) b` for matrices `x` `(positions, in)` and `y` `(positions, out)`, row after row.
+
+        MLX would fold and unfold a batch around each product, which costs a small model on a CPU as much as
+        the products themselves; matrices are folded once.
+        """
+        z = x @ a
+        if joined.gate is not None:
+            z = self.gated(z, joined.gate)
+        return mx.addmm(y, z, b) if y.dtype == z.dtype == b.dtype else y + (z @ b).astype(y.dtype)
+
     def gated(self, z: Any, gate: Any) -> Any:
-        """`z` `(rows, ..., Σ rank)` with each row's own columns left."""
-        if gate is None:
-            return z
-        if z.shape[0] != gate.shape[0]:
+        """`z` `(positions, Σ rank)` with each row's own columns left."""
+        positions, rows = len(z), len(gate)
+        if positions == rows:
+            return z * gate
+        return (z.reshape(rows, positions // rows, -1) * gate[:, None]).reshape(z.shape)
+
+    def check_rows(self, x: Any, joined: Joined) -> None:
+        """Raise LabError where a model does not keep the rows of a batch on the first axis."""
+        if joined.gate is not None and len(x) != len(joined.gate):
             raise LabError(
                 f"{self._name} does not keep the rows of a batch apart in this model: "
                 "decode one variant at a time"
             )
-        return z * (gate if z.ndim == 3 else gate.reshape(len(gate), *[1] * (z.ndim - 2), -1))
 
     def _join(self, rows: Rows) -> Joined | None:
         used = tuple(name for name in rows.adapters if name in self.factors)
@@ -139,14 +154,16 @@ class GatedLinear(Gated):
     """Linear or QuantizedLinear; A is `(in, rank)`, B `(rank, out)`."""
 
     def __call__(self, x: Any) -> Any:
-        y = self.base(x)
         joined = self.deltas.now()
         if joined is None:
-            return y
-        y = y + (self.deltas.gated(x @ joined.a, joined.gate) @ joined.b).astype(y.dtype)
+            return self.base(x)
+        self.deltas.check_rows(x, joined)
+        flat = x.reshape(-1, x.shape[-1])
+        y = self.base(flat)
+        y = self.deltas.add(y, flat, joined.a, joined.b, joined).reshape(*x.shape[:-1], -1)
         if joined.rescale is None:
             return y
-        rescale = joined.rescale.reshape(-1, *[1] * (y.ndim - 2), y.shape[-1]).astype(y.dtype)
+        rescale = _beside(joined.rescale, y)
         bias = self.base.get("bias")
         return y * rescale if bias is None else (y - bias) * rescale + bias
 
@@ -159,20 +176,26 @@ class GatedEmbedding(Gated):
         joined = self.deltas.now()
         if joined is None:
             return y
-        y = y + (self.deltas.gated(joined.a[ids], joined.gate) @ joined.b).astype(y.dtype)
+        self.deltas.check_rows(ids, joined)
+        z = joined.a[ids]
+        if joined.gate is not None:
+            z = z * joined.gate[:, None]
+        y = y + (z @ joined.b).astype(y.dtype)
         if joined.rescale is None:
             return y
-        by_row = mx.broadcast_to(joined.rescale, (ids.shape[0], joined.rescale.shape[-1]))
+        by_row = mx.broadcast_to(joined.rescale, (len(ids), joined.rescale.shape[-1]))
         return y * mx.take_along_axis(by_row, ids, axis=1)[..., None].astype(y.dtype)
 
     def as_linear(self, x: Any) -> Any:
         """The logits `(rows, positions, vocab)` of tied embeddings."""
-        y = self.base.as_linear(x)
         joined = self.deltas.now()
         if joined is None:
-            return y
-        y = y + (self.deltas.gated(x @ joined.b.T, joined.gate) @ joined.a.T).astype(y.dtype)
-        return y if joined.rescale is None else y * joined.rescale[:, None, :].astype(y.dtype)
+            return self.base.as_linear(x)
+        self.deltas.check_rows(x, joined)
+        flat = x.reshape(-1, x.shape[-1])
+        y = self.base.as_linear(flat)
+        y = self.deltas.add(y, flat, joined.b.T, joined.a.T, joined).reshape(*x.shape[:-1], -1)
+        return y if joined.rescale is None else y * _beside(joined.rescale, y)
 
 
 class GatedSwitchLinear(Gated):
@@ -187,9 +210,10 @@ class GatedSwitchLinear(Gated):
             return y
         z = _of_experts(x, joined.a, indices, sorted_indices)
         if joined.gate is not None and sorted_indices:
-            z = z * joined.gate[self._slots()]
-        else:
-            z = self.deltas.gated(z, joined.gate)
+            z = z * joined.gate[self._slots()][:, None]
+        elif joined.gate is not None:
+            self.deltas.check_rows(x, joined)
+            z = z * _beside(joined.gate, z)
         return y + _of_experts(z, joined.b, indices, sorted_indices).astype(y.dtype)
 
     def _slots(self) -> Any:
@@ -219,6 +243,11 @@ class GatedExperts(_nn.Module):  # type: ignore[misc]
             return self.base(x, indices)
         finally:
             rows.slots = None
+
+
+def _beside(by_row: Any, y: Any) -> Any:
+    """A table `(rows or 1, out)` in the shape and precision in which it multiplies `y` `(rows, ..., out)`."""
+    return by_row.reshape(len(by_row), *[1] * (y.ndim - 2), -1).astype(y.dtype)
 
 
 def _of_experts(x: Any, weight: Any, indices: Any, sorted_indices: bool) -> Any:
