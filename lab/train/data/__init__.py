@@ -1,0 +1,1 @@
+"""Training data: read, tokenized, put into batches, remembered."""
