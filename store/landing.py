@@ -253,6 +253,36 @@ _EVENT: Shape = {
     "detail": "JSON",
 }
 
+_PAIR: Shape = {
+    "id": "VARCHAR",
+    "first_id": "VARCHAR",
+    "second_id": "VARCHAR",
+    "source": "VARCHAR",
+    "stratum": "VARCHAR",
+    "at": "TIMESTAMP",
+    "probe_battery": "VARCHAR",
+    "probe_id": "VARCHAR",
+    "instrument": "VARCHAR",
+    "score_gap": "DOUBLE",
+    "similarity": "DOUBLE",
+}
+_JUDGEMENT: Shape = {
+    "id": "VARCHAR",
+    "pair_id": "VARCHAR",
+    "rater": "VARCHAR",
+    "pass_number": "BIGINT",
+    "action": "VARCHAR",
+    "left_id": "VARCHAR",
+    "right_id": "VARCHAR",
+    "at": "TIMESTAMP",
+    "verdict": "VARCHAR",
+    "flagged": "BOOLEAN",
+    "note": "VARCHAR",
+    "about": "VARCHAR",
+    "reading_ms": "DOUBLE",
+    "blind": "BOOLEAN",
+}
+
 _EXPRESSIONS = {
     "at": 'r."at"',
     "subjects": "coalesce(r.subjects, [])",
@@ -380,5 +410,7 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "metric": (_METRIC, (_entries("run_metric", "values"), _entries("run_word", "words"))),
     "checkpoint": (_CHECKPOINT, (_plain("run_checkpoint", _CHECKPOINT),)),
     "sample": (_SAMPLE, (_plain("run_sample", _SAMPLE),)),
+    "pair": (_PAIR, (_plain("pair", _PAIR),)),
+    "judgement": (_JUDGEMENT, (_plain("judgement", _JUDGEMENT),)),
     "event": (_EVENT, (_plain("run_event", _EVENT),)),
 }

@@ -16,6 +16,9 @@ FinishReason = Literal["stop", "length", "cancelled"]
 KernelPlacement = Literal["none", "system", "user"]
 FineTuneType = Literal["lora", "dora", "full"]
 SideName = Literal["left", "right"]
+PairSource = Literal["sweep", "directions", "stored", "imported", "edited"]
+JudgementAction = Literal["verdict", "flag", "note", "undo", "redo"]
+Verdict = Literal["left", "right", "tie", "both_bad", "skip"]
 RATING_VALUES = (1, 2, 3, 4, 5)
 PairVerdict = Literal["left", "right", "tie"]
 EventLevel = Literal["info", "warning", "error"]
@@ -418,6 +421,57 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairRecord:
+    """Two answers to one prompt, put up to be judged.
+
+    The id hashes the two generation ids, of which `first_id` is the lower. `source` says where the pair comes
+    from and `stratum` what it was chosen for; `score_gap` is first minus second by `instrument`, `similarity`
+    the texts' likeness from 0 to 1, both None where not measured.
+    """
+
+    kind: ClassVar[str] = "pair"
+
+    id: str
+    first_id: str
+    second_id: str
+    source: PairSource
+    stratum: str
+    at: str
+    probe_battery: str | None = None
+    probe_id: str | None = None
+    instrument: str | None = None
+    score_gap: float | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementRecord:
+    """One key press of a rater on one card. Undo and redo are entries of their own; nothing is taken out.
+
+    `left_id` and `right_id` are the generations as they stood, `pass_number` counts showings of the pair from
+    0. `about` is the judgement that an undo or redo is about; `reading_ms` the time from the card being drawn
+    to the verdict; `blind` is false once the sides have been shown.
+    """
+
+    kind: ClassVar[str] = "judgement"
+
+    id: str
+    pair_id: str
+    rater: str
+    pass_number: int
+    action: JudgementAction
+    left_id: str
+    right_id: str
+    at: str
+    verdict: Verdict | None = None
+    flagged: bool | None = None
+    note: str | None = None
+    about: str | None = None
+    reading_ms: float | None = None
+    blind: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRecord:
     """A fact about the store itself, such as the version of the seeds it holds; the latest `at` wins."""
 
@@ -446,6 +500,8 @@ Record = (
     | CheckpointRecord
     | SampleRecord
     | EventRecord
+    | PairRecord
+    | JudgementRecord
     | SettingRecord
 )
 
@@ -469,6 +525,8 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
         CheckpointRecord,
         SampleRecord,
         EventRecord,
+        PairRecord,
+        JudgementRecord,
         SettingRecord,
     )
 }

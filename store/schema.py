@@ -213,7 +213,23 @@ CREATE TABLE run_event (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS)
+PREFERENCES = """
+-- Two answers put up to be judged; the latest of one id counts.
+CREATE TABLE pair (
+    id VARCHAR NOT NULL, first_id VARCHAR NOT NULL, second_id VARCHAR NOT NULL, source VARCHAR NOT NULL,
+    stratum VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, probe_battery VARCHAR, probe_id VARCHAR,
+    instrument VARCHAR, score_gap DOUBLE, similarity DOUBLE
+);
+-- Every key press on a card, undo and redo too; what stands of them is worked out in the order of id.
+CREATE TABLE judgement (
+    id VARCHAR NOT NULL, pair_id VARCHAR NOT NULL, rater VARCHAR NOT NULL, pass_number BIGINT NOT NULL,
+    action VARCHAR NOT NULL, left_id VARCHAR NOT NULL, right_id VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL, verdict VARCHAR, flagged BOOLEAN, note VARCHAR, about VARCHAR,
+    reading_ms DOUBLE, blind BOOLEAN NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS, PREFERENCES)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -242,6 +258,8 @@ TABLES = (
     "run_checkpoint",
     "run_sample",
     "run_event",
+    "pair",
+    "judgement",
     "ledger",
     "journal",
     "ingest_error",

@@ -26,10 +26,12 @@ from store.records import (
     GenerationRecord,
     ImportedAnswerRecord,
     ImportedFileRecord,
+    JudgementRecord,
     JudgeReplyRecord,
     KernelRecord,
     MetricRecord,
     ModelRecord,
+    PairRecord,
     PlannedPair,
     ProbeRecord,
     RatingRecord,
@@ -136,6 +138,18 @@ def check(record: Record) -> None:
         raise ValueError("field step: expected a number of updates from 0")
     elif isinstance(record, JudgeReplyRecord) and (record.verdict is None) == (record.error is None):
         raise ValueError("field verdict: expected a verdict or an error, one of the two")
+    elif isinstance(record, PairRecord) and not record.first_id < record.second_id:
+        raise ValueError("field second_id: expected another generation, of a higher id than first_id")
+    elif isinstance(record, JudgementRecord):
+        _check_judgement(record)
+
+
+def _check_judgement(record: JudgementRecord) -> None:
+    if record.pass_number < 0:
+        raise ValueError("field pass_number: expected a number from 0")
+    needed = {"verdict": "verdict", "undo": "about", "redo": "about", "note": "note", "flag": "flagged"}
+    if getattr(record, needed[record.action]) is None:
+        raise ValueError(f"field {needed[record.action]}: expected a value, as action is {record.action}")
 
 
 def _check_comparison(record: ComparisonRecord) -> None:
@@ -219,6 +233,7 @@ def _identity(record: Record) -> str:
             | ImportedFileRecord()
             | ImportedAnswerRecord()
             | JudgeReplyRecord()
+            | JudgementRecord()
             | RunRecord()
             | CheckpointRecord()
             | SampleRecord()
@@ -227,6 +242,8 @@ def _identity(record: Record) -> str:
             return record.id
         case MetricRecord():
             return json.dumps([record.run_id, record.source, record.step])
+        case PairRecord():
+            return json.dumps([record.id, record.at])
         case ProbeRecord():
             return json.dumps([record.battery, record.id, record.at])
         case SettingRecord():

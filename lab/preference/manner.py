@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from lab.measure.statistics import Estimate, wilson
-from lab.preference.verdicts import Judgement
+from lab.preference.verdicts import preferred
+from store.records import JudgementRecord
 
 READING_WORDS_PER_MINUTE = 238.0
 """Silent reading of English prose; Brysbaert 2019, a mean over 190 studies."""
@@ -32,7 +33,7 @@ def reading_s(words: int) -> float:
     return words / READING_WORDS_PER_MINUTE * 60.0
 
 
-def manner(verdicts: Iterable[Judgement], words_to_read: dict[str, int]) -> Manner:
+def manner(verdicts: Iterable[JudgementRecord], words_to_read: dict[str, int]) -> Manner:
     """The figures of a rater's standing verdicts; `words_to_read` by pair is what was new on its card."""
     given = list(verdicts)
     times = [one.reading_ms / 1e3 for one in given if one.reading_ms is not None]
@@ -41,7 +42,7 @@ def manner(verdicts: Iterable[Judgement], words_to_read: dict[str, int]) -> Mann
         for one in given
         if one.reading_ms is not None and one.reading_ms / 1e3 < reading_s(words_to_read.get(one.pair_id, 0))
     ]
-    decisive = [one for one in given if one.preferred is not None]
+    decisive = [one for one in given if preferred(one) is not None]
     repeats = _repeats(given)
     return Manner(
         judged=len(given),
@@ -55,7 +56,7 @@ def manner(verdicts: Iterable[Judgement], words_to_read: dict[str, int]) -> Mann
     )
 
 
-def _repeats(verdicts: list[Judgement]) -> list[tuple[Judgement, Judgement]]:
+def _repeats(verdicts: list[JudgementRecord]) -> list[tuple[JudgementRecord, JudgementRecord]]:
     """The first verdict of a pair with each later pass of it."""
     first = {one.pair_id: one for one in verdicts if one.pass_number == 0}
     return [
@@ -67,6 +68,6 @@ def _repeats(verdicts: list[Judgement]) -> list[tuple[Judgement, Judgement]]:
     ]
 
 
-def _meaning(judgement: Judgement) -> str | None:
+def _meaning(judgement: JudgementRecord) -> str | None:
     """What a verdict says apart from where the answers stood."""
-    return judgement.preferred or judgement.verdict
+    return preferred(judgement) or judgement.verdict

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from lab.preference.manner import manner, reading_s
 from lab.preference.sides import stands_swapped
-from lab.preference.verdicts import Judgement, Standing, Verdict
+from lab.preference.verdicts import Standing, preferred, rejected
+from store.records import JudgementRecord, Verdict
 
 IDS = itertools.count()
 
 
-def _judgement(pair: str = "p", verdict: Verdict | None = "left", **changes: Any) -> Judgement:
+def _judgement(pair: str = "p", verdict: Verdict | None = "left", **changes: Any) -> JudgementRecord:
     fields: dict[str, Any] = {
         "id": f"j{next(IDS)}",
         "pair_id": pair,
@@ -26,11 +27,12 @@ def _judgement(pair: str = "p", verdict: Verdict | None = "left", **changes: Any
         "left_id": "a",
         "right_id": "b",
         "verdict": verdict,
+        "at": "2026-11-21T04:20:00.000000",
     }
-    return Judgement(**{**fields, **changes})
+    return JudgementRecord(**{**fields, **changes})
 
 
-def _about(standing: Standing, action: str) -> Judgement | None:
+def _about(standing: Standing, action: str) -> JudgementRecord | None:
     about = standing.to_undo if action == "undo" else standing.to_redo
     return None if about is None else _judgement(about.pair_id, None, action=action, about=about.id)
 
@@ -47,7 +49,7 @@ def _about(standing: Standing, action: str) -> Judgement | None:
 )
 def test_undo_and_redo_walk_through_whole_states(presses: list[tuple[str, str, Any]]) -> None:
     standing, log = Standing(), []
-    states: list[dict[Any, Judgement]] = [{}]
+    states: list[dict[Any, JudgementRecord]] = [{}]
     at = 0
     for action, pair, verdict in presses:
         made = _judgement(pair, verdict) if action == "verdict" else _about(standing, action)
@@ -57,7 +59,7 @@ def test_undo_and_redo_walk_through_whole_states(presses: list[tuple[str, str, A
         standing.add(made)
         log.append(made)
         if action == "verdict":
-            states = [*states[: at + 1], {**states[at], made.key: made}]
+            states = [*states[: at + 1], {**states[at], (made.pair_id, made.pass_number): made}]
         at += -1 if action == "undo" else 1
         assert standing.verdicts == states[at]
     assert Standing.of(log).verdicts == standing.verdicts
@@ -83,8 +85,8 @@ def test_flags_and_notes_are_no_part_of_undo() -> None:
 
 
 def test_preferred_follows_the_side_shown() -> None:
-    assert _judgement(verdict="right").preferred == "b" and _judgement(verdict="right").rejected == "a"
-    assert _judgement(verdict="tie").preferred is None and _judgement(verdict="tie").rejected is None
+    assert preferred(_judgement(verdict="right")) == "b" and rejected(_judgement(verdict="right")) == "a"
+    assert preferred(_judgement(verdict="tie")) is None and rejected(_judgement(verdict="tie")) is None
 
 
 def test_sides_are_balanced_independent_of_order_and_turned_on_repeats() -> None:

@@ -1,0 +1,73 @@
+"""Pairs and judgements come through the journal into their tables; what makes no sense is set aside."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from store.records import JudgementRecord, PairRecord
+from store.service import StoreService
+from store.validate import check
+from tests.store import facts
+
+PAIR = PairRecord(
+    id=facts.sha("a b"),
+    first_id="a",
+    second_id="b",
+    source="sweep",
+    stratum="gap",
+    at=facts.at(1),
+    score_gap=-2.5,
+)
+VERDICT = JudgementRecord(
+    id="j1",
+    pair_id=PAIR.id,
+    rater="ada",
+    pass_number=0,
+    action="verdict",
+    left_id="b",
+    right_id="a",
+    verdict="left",
+    reading_ms=1234.5,
+    at=facts.at(2),
+)
+
+
+def test_they_are_queryable_as_they_were_said(service: StoreService) -> None:
+    undo = dataclasses.replace(VERDICT, id="j2", action="undo", verdict=None, about="j1", at=facts.at(3))
+    note = dataclasses.replace(
+        VERDICT, id="j3", action="note", verdict=None, note="[/b] \x1b[31m", at=facts.at(4)
+    )
+    for record in (PAIR, VERDICT, undo, note, VERDICT):
+        service.append(record)
+    service.ingest()
+    pairs = service.query(lambda con: con.execute("SELECT id, score_gap, similarity FROM pair").fetchall())
+    assert pairs == [(PAIR.id, -2.5, None)]
+    rows = service.query(
+        lambda con: con.execute(
+            "SELECT id, action, verdict, about, note, blind FROM judgement ORDER BY id"
+        ).fetchall()
+    )
+    assert rows == [
+        ("j1", "verdict", "left", None, None, True),
+        ("j2", "undo", None, "j1", None, True),
+        ("j3", "note", None, None, "[/b] \x1b[31m", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "changes", "word"),
+    [
+        (VERDICT, {"verdict": None}, "verdict"),
+        (VERDICT, {"action": "undo"}, "about"),
+        (VERDICT, {"action": "note"}, "note"),
+        (VERDICT, {"action": "flag"}, "flagged"),
+        (VERDICT, {"pass_number": -1}, "pass_number"),
+        (PAIR, {"second_id": "a"}, "second_id"),
+    ],
+)
+def test_what_makes_no_sense_is_named(record: Any, changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValueError, match=f"field {word}"):
+        check(dataclasses.replace(record, **changes))
