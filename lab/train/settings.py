@@ -31,7 +31,7 @@ IGNORED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraParameters:
-    """Rank, scale (mlx-lm's: alpha / rank) and dropout; `keys` names modules of a layer (None: all of them)."""
+    """Rank, scale (mlx-lm's: alpha / rank) and dropout; `keys` names modules of a layer (None: all)."""
 
     rank: int = 8
     scale: float = 20.0
@@ -41,9 +41,9 @@ class LoraParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How the learning rate goes: up to its peak over the warm-up, then as the name says to `end_share` of it.
+    """How the learning rate goes: up to its peak over the warm-up, then to `end_share` of it.
 
-    The warm-up is given in steps, or as a share of all steps. `decay_steps` None reaches to the end of the run.
+    The warm-up is given in steps, or as a share of all steps. `decay_steps` None: to the end.
     """
 
     name: ScheduleName = "constant"
@@ -56,7 +56,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """General data mixed into every batch: a data directory or file, or "general", what ships with the lab."""
+    """General data mixed into every batch: a data directory or file, or "general", the shipped one."""
 
     data: str = "general"
     share: float = 0.25

@@ -1,4 +1,4 @@
-"""Rows as tokens: which of them are learned, what was cut off, and what a person should look at before a run."""
+"""Rows as tokens: which of them are learned, what was cut off, what to look at before a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of mlx-lm data directories: chats, prompts with completions, texts. Good rows are kept, bad ones named."""
+"""Rows of mlx-lm data directories: chats, completions, texts. Good rows are kept, bad ones named."""
 
 from __future__ import annotations
 
