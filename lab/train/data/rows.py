@@ -20,10 +20,14 @@ SPLITS = ("train", "valid", "test")
 class Features(Protocol):
     """The names of the fields that hold what, as mlx-lm lets people choose them."""
 
-    prompt_feature: str
-    completion_feature: str
-    text_feature: str
-    chat_feature: str
+    @property
+    def prompt_feature(self) -> str: ...
+    @property
+    def completion_feature(self) -> str: ...
+    @property
+    def text_feature(self) -> str: ...
+    @property
+    def chat_feature(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,156 @@
+"""What the loop calls and others provide: objectives, regularizers, monitors. Names and shapes only.
+
+Trees are MLX parameter trees (nested dicts and lists of arrays); arrays are typed Any because MLX's stubs
+cannot say their shapes. States are plain values that JSON can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from store.records import AdapterRecord, EventLevel, GenerationRecord, Record
+
+if TYPE_CHECKING:
+    from lab.models.load import LoadedModel
+    from lab.train.net import Net
+    from lab.train.settings import TrainSettings
+
+Array = Any
+Tree = Any
+
+
+class Item(Protocol):
+    """One thing to learn from: an example, or a pair. `length` is what length buckets go by."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a run learns from, is tested on and practices beside it.
+
+    `notices` are for people, a line each; `sha256` hashes the files.
+    """
+
+    train: Sequence[Any]
+    valid: Sequence[Any]
+    replay: Sequence[Any]
+    notices: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The loss of every item of a batch, `(items,)` each: a sum, what it is to be divided by, and metrics.
+
+    A step's loss is Σ totals / Σ weights over its micro-batches and ranks; metrics are averaged over items.
+    """
+
+    totals: Array
+    weights: Array
+    metrics: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """What is minimized, and what it is computed from."""
+
+    name: str
+
+    def read(self, loaded: LoadedModel, settings: TrainSettings) -> Corpus:
+        """Read the data. Raises LabError when there is nothing to train on."""
+
+    def collate(self, items: Sequence[Any]) -> Any:
+        """A batch of items as arrays, padded on the right."""
+
+    def losses(self, net: Net, batch: Any) -> Losses:
+        """The losses of a batch; differentiable where the model is in training mode."""
+
+    def set(self, key: str, value: object) -> str:
+        """Change a setting during a run; what was done, in words. Raises LabError for what cannot be."""
+
+    def state(self) -> Mapping[str, Any]:
+        """What `restore` needs."""
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a regularizer or monitor measured; it becomes records of the run. `stop` is a reason to end it.
+
+    `events` are (name, level, words); `records` (such as a ConditionRecord) are written before `generations`.
+    """
+
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    records: Sequence[Record] = ()
+    generations: Sequence[GenerationRecord] = ()
+    events: Sequence[tuple[str, EventLevel, str]] = ()
+    stop: str | None = None
+
+
+class Regularizer(Protocol):
+    """A term of λ on the trainable weights, and the controller that moves λ."""
+
+    name: str
+    every: int
+
+    def begin(self, initial: Tree, planned_tokens: int) -> None:
+        """Hear the weights before the first step, also when a run is gone on with."""
+
+    def penalty(self, trainable: Tree) -> Array | None:
+        """The coupled term, a scalar in nats per token, added to the step's loss; None: there is none."""
+
+    def shrink(self, trainable: Tree, learning_rate: float) -> Tree:
+        """The weights after the decoupled term, which acts behind the optimizer's update."""
+
+    def observe(self, step: int, loss_nats: float, trainable: Tree) -> Findings:
+        """Measure after an update and move λ for those to come; called every `every` steps."""
+
+    def set(self, key: str, value: object) -> str: ...
+    def state(self) -> Mapping[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorContext:
+    """What a monitor may use. `loaded.model` has the weights of this step, in evaluation mode.
+
+    `adapter()` gives the record of these weights as an adapter; it saves a checkpoint if there is none.
+    """
+
+    run_id: str
+    step: int
+    planned_steps: int
+    loaded: LoadedModel
+    net: Net
+    objective: Objective
+    folder: Path
+    adapter: Callable[[], AdapterRecord]
+
+
+class Monitor(Protocol):
+    """Something measured on the way, such as answers to pinned probes. `every` None: at every evaluation."""
+
+    name: str
+    every: int | None
+
+    def measure(self, context: MonitorContext) -> Findings: ...
+    def set(self, key: str, value: object) -> str: ...
+    def state(self) -> Mapping[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Everything of a run that is not the loop itself."""
+
+    objective: Objective
+    regularizer: Regularizer | None = None
+    monitors: tuple[Monitor, ...] = ()
