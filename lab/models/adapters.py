@@ -25,6 +25,7 @@ WEIGHTS, SETTINGS = "adapters.safetensors", "adapter_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"
 LEAVES: Mapping[str, tuple[str, ...]] = {"lora": ("lora_a", "lora_b"), "dora": ("lora_a", "lora_b", "m")}
 _CHECKPOINT = re.compile(r"(\d+)_adapters\.safetensors")
+_LARGEST_SCALE = 1e9
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
@@ -74,7 +75,7 @@ def read_adapter(path: str | Path) -> Adapter:
 
     Raises LabError, naming file and field, when a file is missing or what it says cannot be true.
     """
-    weights, settings_file = _files(Path(path).expanduser())
+    weights, settings_file = _files(_expanded(Path(path)))
     settings = _settings(settings_file)
     kind = _fine_tune_type(settings_file, settings)
     shapes = _shapes(weights)
@@ -107,7 +108,22 @@ def checkpoints(folder: Path) -> list[Path]:
     )
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def _files(path: Path) -> tuple[Path, Path]:
+    """Where the tensors and the settings are."""
+    try:
+        return _existing_files(path)
+    except OSError as error:
+        raise LabError(f"no adapter at {str(path)[:200]}: {error.strerror}") from error
+
+
+def _existing_files(path: Path) -> tuple[Path, Path]:
     weights = (path / WEIGHTS if path.is_dir() else path).absolute()
     settings = weights.parent / SETTINGS
     if not path.exists():
@@ -149,7 +165,7 @@ def _num_layers(path: Path, settings: Mapping[str, Any], required: bool) -> int 
     layers = settings.get("num_layers")
     if layers is None and not required:
         return None
-    if not _is_whole(layers):
+    if not _is_whole(layers) or not -1 <= layers < 2**31:
         raise LabError(f"{path}: num_layers is {_short(layers)}, expected a whole number")
     return layers
 
@@ -166,7 +182,7 @@ def _low_rank(path: Path, settings: Mapping[str, Any]) -> tuple[int, float]:
         raise LabError(f"{path}: lora_parameters.rank is {_short(rank)}, expected a whole number from 1")
     if scale is None and "alpha" in parameters:
         raise LabError(f"{path}: lora_parameters has alpha but no scale: mlx-lm's scale is alpha / rank")
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not abs(scale) < _LARGEST_SCALE:
         raise LabError(f"{path}: lora_parameters.scale is {_short(scale)}, expected a number")
     return rank, float(scale)
 

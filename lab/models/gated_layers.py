@@ -79,7 +79,7 @@ class Deltas:
         return self._joined
 
     def add(self, y: Any, x: Any, a: Any, b: Any, joined: Joined) -> Any:
-        """`y + ((x a) * gate) b` for matrices `x` `(positions, in)` and `y` `(positions, out)`, row after row.
+        """`y + ((x a) * gate) b` for matrices `x` `(positions, in)`, `y` `(positions, out)`, row after row.
 
         MLX would fold and unfold a batch around each product, which costs a small model on a CPU as much as
         the products themselves; matrices are folded once.
