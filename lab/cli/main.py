@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": "lab.cli.generate",
     "entropy": "lab.cli.entropy",
     "score": "lab.cli.score",
+    "compare": "lab.cli.compare",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",
     "store": "lab.cli.store",
