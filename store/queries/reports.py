@@ -1,4 +1,4 @@
-"""What a report on a comparison shows beside its scores: texts, what answered, and entropy along the answers."""
+"""What a report on a comparison shows beside its scores: texts, what answered, entropy along the answers."""
 
 from __future__ import annotations
 

@@ -49,6 +49,7 @@ def store_comparison(
     service: StoreService,
     left: Sequence[str],
     right: Sequence[str],
+    /,
     *,
     domains: Sequence[str] = ("Un-Cloud", "Hypnos", "Culture"),
     sources: Sequence[str | None] = (),
