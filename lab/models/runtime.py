@@ -16,7 +16,7 @@ _blas = preload()
 
 import mlx.core as mx
 from mlx import nn
-from mlx.utils import tree_map
+from mlx.utils import tree_flatten, tree_map
 
 __all__ = [
     "async_eval",
@@ -26,6 +26,7 @@ __all__ = [
     "mx",
     "nn",
     "on_cpu",
+    "tree_flatten",
     "tree_map",
     "uses_reference_blas",
 ]
