@@ -74,6 +74,13 @@ SCREENS: tuple[ScreenSpec, ...] = (
         "probes", "1", "Probes", "screens.probes.screen:ProbesScreen", "browse, search and run probes."
     ),
     ScreenSpec("live", "2", "Live", "screens.live.screen:LiveScreen", "watch one answer, token by token."),
+    ScreenSpec(
+        "compare",
+        "3",
+        "Compare",
+        "screens.compare.screen:CompareScreen",
+        "two sides of a battery, side by side.",
+    ),
 )
 
 _APP = (
@@ -116,6 +123,7 @@ _PROBES = (
     Action("probes.edit", ("e",), "Edit", "Edit the probe under the cursor as a new revision.", footer=True),
     Action("probes.import-file", ("i",), "Import", "Import probes from a YAML, JSON or JSONL file."),
     Action("probes.export-file", ("o",), "Export", "Export the filtered (or selected) probes to a file."),
+    Action("probes.compare", ("c",), "Compare", "Compare two sides on the selected probes.", footer=True),
     Action("probes.refresh", ("f5",), "Refresh", "Read the store again."),
 )
 
@@ -136,6 +144,31 @@ _LIVE = (
     Action("live.earlier", ("left_square_bracket",), "Earlier", "The answer before this one.", footer=True),
     Action("live.later", ("right_square_bracket",), "Later", "The answer after this one.", footer=True),
     Action("live.follow", ("f",), "Follow", "Follow the battery: show each answer as it is written."),
+)
+
+_COMPARE = (
+    Action(
+        "compare.new", ("n",), "New", "Begin a comparison: two sides, probes, an instrument.", footer=True
+    ),
+    Action("compare.resume", ("c",), "Go on", "Go on with a comparison that was stopped.", footer=True),
+    Action("compare.earlier", ("left_square_bracket",), "Earlier", "The pair before this one.", footer=True),
+    Action("compare.later", ("right_square_bracket",), "Later", "The pair after this one.", footer=True),
+    Action("compare.diff", ("d",), "Diff", "Bring out what differs: by words, by tokens, off.", footer=True),
+    Action(
+        "compare.overlay",
+        ("h",),
+        "Heat",
+        "What both sides think of each token of either text: ΔH, Δ log p, KL, off.",
+        footer=True,
+    ),
+    Action("compare.blind", ("v",), "Blind", "Hide which side is which, and show them again.", footer=True),
+    Action("compare.rate", ("r",), "Rate", "Rate both answers on five scales, 1 to 5.", footer=True),
+    Action("compare.different", ("o",), "Different", "Only pairs whose texts differ, or all.", footer=True),
+    Action("compare.verdict", ("f",), "Filter", "Only improved, regressed or unchanged pairs, or all."),
+    Action("compare.order", ("s",), "Sort", "Pairs by their places, or by delta, the worst first."),
+    Action("compare.fold", ("u",), "Unfold", "Show the start that both share, or fold it away."),
+    Action("compare.follow", ("t",), "Follow", "Follow the pair that is being written."),
+    Action("compare.back", ("escape",), "Back", "From the pair to the battery, and on to all comparisons."),
 )
 
 _SCORE = (
@@ -170,6 +203,39 @@ _TAPE = (
     Action("tape.clear", ("escape",), "No cursor", "Take the token cursor away and follow the answer."),
 )
 
+_PAIR = (
+    Action("pair.down", ("down", "j"), "Down", "Both texts one line down."),
+    Action("pair.up", ("up", "k"), "Up", "Both texts one line up."),
+    Action("pair.page-down", ("pagedown", "ctrl+d"), "Page down", "Both texts one page down."),
+    Action("pair.page-up", ("pageup", "ctrl+u"), "Page up", "Both texts one page up."),
+    Action("pair.first", ("home", "g"), "Start", "Both texts to their start."),
+    Action("pair.last", ("end", "G"), "End", "Both texts to their end."),
+    Action("pair.right", ("right",), "Next token", "Move the token cursor on, from where the texts part."),
+    Action("pair.left", ("left",), "Token before", "Move the token cursor back."),
+)
+
+_RATING = (
+    Action("rating.one", ("1",), "1", "Not at all.", palette=False),
+    Action("rating.two", ("2",), "2", "A little.", palette=False),
+    Action("rating.three", ("3",), "3", "To a degree.", palette=False),
+    Action("rating.four", ("4",), "4", "Clearly.", palette=False),
+    Action("rating.five", ("5",), "5", "Very much.", palette=False),
+    Action("rating.take-back", ("0",), "Take back", "Take this rating back.", palette=False),
+    Action("rating.undo", ("u",), "Undo", "Undo the last key.", palette=False),
+    Action(
+        "rating.other-side", ("tab", "left", "right"), "Other side", "Rate the other side.", palette=False
+    ),
+    Action("rating.next-scale", ("down",), "Next scale", "The next scale.", palette=False),
+    Action("rating.scale-before", ("up",), "Scale before", "The scale before.", palette=False),
+    Action("rating.scroll-down", ("j",), "Down", "Both texts one line down.", palette=False),
+    Action("rating.scroll-up", ("k",), "Up", "Both texts one line up.", palette=False),
+    Action("rating.page-down", ("pagedown", "ctrl+d"), "Page down", "Both texts down.", palette=False),
+    Action("rating.page-up", ("pageup", "ctrl+u"), "Page up", "Both texts up.", palette=False),
+    Action("rating.next-pair", ("right_square_bracket",), "Next pair", "The next pair.", palette=False),
+    Action("rating.pair-before", ("left_square_bracket",), "Pair before", "The pair before.", palette=False),
+    Action("rating.close", ("escape", "r"), "Done", "Close; every rating is kept.", palette=False),
+)
+
 _TEXT = (
     Action("text.down", ("down", "j"), "Down", "One line down."),
     Action("text.up", ("up", "k"), "Up", "One line up."),
@@ -184,10 +250,13 @@ ACTIONS: tuple[Action, ...] = (
     *_APP,
     *_PROBES,
     *_LIVE,
+    *_COMPARE,
     *_SCORE,
     *_LIST,
     *_TAPE,
+    *_PAIR,
     *_TEXT,
+    *_RATING,
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
@@ -196,10 +265,13 @@ SCOPE_TITLES = {
     "app": "Everywhere",
     "probes": "Probes",
     "live": "Live",
+    "compare": "Compare",
     "score": "Score",
     "list": "In a list",
     "tape": "On the token tape",
+    "pair": "In a pair's texts",
     "text": "In a text",
+    "rating": "While rating",
 }
 
 

@@ -235,6 +235,9 @@ class LanternApp(App[None]):
     async def action_show_live(self) -> None:
         await self.show_screen("live")
 
+    async def action_show_compare(self) -> None:
+        await self.show_screen("compare")
+
     async def show_screen(self, screen_id: str) -> LabScreen:
         """Bring a screen to the front and return it, mounted."""
         while len(self.screen_stack) > 1:
@@ -284,7 +287,7 @@ class LanternApp(App[None]):
             if answer is None:
                 self.tell("There is no answer here to score.")
             else:
-                await self.push_screen(ScoreScreen(answer))
+                await self.push_screen(ScoreScreen(answer, self.screen.base_text()))
 
     def action_theme(self) -> None:
         own = [name for name in self.available_themes if name.startswith("lantern-")]

@@ -18,7 +18,14 @@ from screens.actions import ACTIONS, BY_ID, Action
 STATE_FILE = "state.json"
 KEYMAP_FILE = "keymap.yaml"
 THEMES_FOLDER = "themes"
-PANES_OF = {"probes": ("list",), "live": ("tape", "list"), "score": ("list", "text")}
+PANES_OF = {
+    "probes": ("list",),
+    "live": ("tape", "list"),
+    "compare": ("list", "pair", "text"),
+    "score": ("list", "text"),
+}
+# A window of its own: while it is open, no other keys are live.
+WINDOWS = frozenset(("rating",))
 
 
 @dataclass(slots=True)
@@ -144,7 +151,11 @@ def _taken(action: Action, keys: str, keymap: Mapping[str, str]) -> Action | Non
 
 def _meet(one: str, other: str) -> bool:
     """Can both scopes be live at once? Screens exclude each other; each has some kinds of panes."""
-    if one == other or "app" in (one, other):
+    if one == other:
+        return True
+    if WINDOWS & {one, other}:
+        return False
+    if "app" in (one, other):
         return True
     return other in PANES_OF.get(one, ()) or one in PANES_OF.get(other, ())
 

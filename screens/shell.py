@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TICK_S = 1 / 20
 STATUS_EVERY = 5
 SEPARATOR = "   "
-PANE_SCOPES = ("list", "tape", "text")
+PANE_SCOPES = ("list", "tape", "pair", "text")
 
 
 class ActionBar(Widget):
@@ -214,7 +214,11 @@ class LabScreen(Screen[None]):
         return None
 
     async def answer_shown(self) -> Answer | None:
-        """The answer that this screen shows, for the Score pane."""
+        """The answer that this screen shows, for the Score screen."""
+        return None
+
+    def base_text(self) -> str | None:
+        """The base model's answer to the same, for instruments that ask for it."""
         return None
 
     def on_app_blur(self) -> None:

@@ -70,6 +70,12 @@ class StoreLink:
         """There is something new in a journal; read it within a second."""
         self._wake.set()
 
+    async def read_now(self) -> None:
+        """Read what is new in the journals, and wait until it can be asked about."""
+        await self.open.wait()
+        if await self._service.aingest():
+            self.changes += 1
+
     async def close(self) -> None:
         """Let go of the store; never waits long."""
         service, self._service = self._service, None

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab.compare.plan import Pass, Target, passes
+from lab.compare.resume import refuse_others, restored
 from lab.compare.scores import pair_scores
 from lab.compare.sides import Side, adapters, condition_records, shares_model, side_record
 from lab.decode.loop import never
-from lab.decode.types import Sampling
-from lab.errors import LabError
-from lab.kernels import Kernel
 from lab.measure.instrument import Instrument
-from lab.models.load import WICK, load
+from lab.models.load import load
 from lab.models.runtime import mx
 from lab.protocol import Finished, Progress
 from lab.session import Session
@@ -102,15 +99,21 @@ def run(
     """
     desk = _Desk(comparison, by, store)
     left_to_ask = passes(comparison, left, right, store.query(answered, comparison.id))
-    for place in store.query(unscored_pairs, comparison.id):
-        yield desk.score(place, store.append)
+    yield from score_answered(comparison, by, store)
     for one in left_to_ask:
         session = models.session(one.model)
         attached = session.attach(one.adapters)
-        _refuse_others(comparison, one, session, attached)
+        refuse_others(comparison, one, session.loaded.record.id, [adapter.id for adapter in attached])
         yield from _answers(one, session, desk, batch_size, should_stop)
         if should_stop():
             return
+
+
+def score_answered(comparison: ComparisonRecord, by: Instrument, store: StoreService) -> Iterator[ScoredPair]:
+    """Score the pairs that the store has both answers of, but no scores yet."""
+    desk = _Desk(comparison, by, store)
+    for place in store.query(unscored_pairs, comparison.id):
+        yield desk.score(place, store.append)
 
 
 def _answers(
@@ -159,52 +162,9 @@ class _Desk:
         return answer
 
 
-def _refuse_others(
-    comparison: ComparisonRecord, one: Pass, session: Session, attached: tuple[AdapterRecord, ...]
-) -> None:
-    """A comparison that goes on must go on with the very weights that it began with."""
-    sides = {"left": comparison.left, "right": comparison.right}
-    known = {None, *(adapter.id for adapter in attached)}
-    for name in dict.fromkeys(side for _, side in one.targets):
-        if sides[name].model_id != session.loaded.record.id:
-            raise LabError(
-                f"{one.model} is no longer the model that {sides[name].words} began with (its weights, "
-                "tokenizer or template changed): begin a new comparison"
-            )
-        if sides[name].adapter_sha256 not in known:
-            raise LabError(
-                f"the adapter of {sides[name].words} changed since the comparison began: begin a new one"
-            )
-
-
 def restore(store: StoreService, comparison: ComparisonRecord) -> tuple[Side, Side]:
     """The sides of a stored comparison, to go on with it. Raises LabError naming what is gone."""
-    left, right = (_restored(store, side) for side in (comparison.left, comparison.right))
-    return left, right
-
-
-def _restored(store: StoreService, record: SideRecord) -> Side:
-    known = store.query(stored_side, record)
-    under = known.condition
-    if known.model_path is None or under is None:
-        raise LabError(f"the store does not know the model or the condition of {record.words} any more")
-    adapter = None
-    if record.adapter_sha256 is not None:
-        adapter = known.adapter_path
-        if adapter is None or not Path(adapter).exists():
-            raise LabError(f"the adapter of {record.words} is gone from {adapter}: put it back to go on")
-    kernel = None
-    if under.kernel_sha256 is not None:
-        if known.kernel_text is None:
-            raise LabError(f"the store does not know the kernel of {record.words} any more")
-        kernel = Kernel.of(under.kernel_name or "unnamed", known.kernel_text)
-    sampling = Sampling(
-        temperature=under.temperature,
-        top_p=under.top_p,
-        top_k=under.top_k,
-        min_p=under.min_p,
-        max_tokens=under.max_tokens,
+    left, right = (
+        restored(side, store.query(stored_side, side)) for side in (comparison.left, comparison.right)
     )
-    name = known.model_name or known.model_path
-    model = name if name == WICK or "/" in name else known.model_path
-    return Side(model=model, sampling=sampling, adapter=adapter, kernel=kernel)
+    return left, right

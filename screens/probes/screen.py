@@ -239,6 +239,18 @@ class ProbesScreen(LabScreen):
 
         self.app.push_screen(ChoiceDialog("Domains", choices, self.lab.state.domains), take)
 
+    def action_compare(self) -> None:
+        self.lab.spawn(self._compare(), "compare")
+
+    async def _compare(self) -> None:
+        from lab.probes import from_row
+        from screens.compare.screen import CompareScreen
+
+        chosen = [from_row(row) for row in self._chosen()]
+        screen = await self.lab.show_screen("compare")
+        assert isinstance(screen, CompareScreen)
+        await screen.ask_new(chosen)
+
     def action_refresh(self) -> None:
         self.lab.store.ingest_soon()
         self.reload()

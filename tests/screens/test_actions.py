@@ -10,6 +10,9 @@ from textual.color import Color
 
 from screens.actions import ACTIONS, BY_ID, SCREENS, bindings, in_scope, markdown_table
 from screens.app import LanternApp
+from screens.compare.rating_dialog import RatingPane
+from screens.compare.screen import CompareScreen
+from screens.compare.tape import PairTape
 from screens.config import LabState, _meet, _normal, check_keymap, load_keymap, load_state, save_state
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
@@ -24,10 +27,13 @@ OWNERS = {
     "app": LanternApp,
     "probes": ProbesScreen,
     "live": LiveScreen,
+    "compare": CompareScreen,
     "score": ScoreScreen,
     "list": VirtualList,
     "tape": TokenTape,
+    "pair": PairTape,
     "text": MarkedText,
+    "rating": RatingPane,
 }
 
 
@@ -53,6 +59,7 @@ def test_screens_load_by_name_and_know_their_id() -> None:
     assert [(spec.id, spec.load().ID) for spec in SCREENS] == [  # type: ignore[attr-defined]
         ("probes", "probes"),
         ("live", "live"),
+        ("compare", "compare"),
     ]
 
 

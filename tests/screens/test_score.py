@@ -104,7 +104,7 @@ async def test_the_instrument_goes_around_and_back(tmp_path: Path) -> None:
 
 
 async def test_an_answer_being_written_is_scored_as_it_grows(tmp_path: Path) -> None:
-    async with lab(tmp_path, engine=("--tokens", "90", "--pace", "0.01")) as (app, pilot):
+    async with lab(tmp_path, engine=("--tokens", "5000", "--pace", "0.01")) as (app, pilot):
         await pilot.press("p", *"go", "enter")
         live = app.screen
         assert isinstance(live, LiveScreen)
@@ -113,15 +113,14 @@ async def test_an_answer_being_written_is_scored_as_it_grows(tmp_path: Path) -> 
         await until(pilot, lambda: isinstance(app.screen, ScoreScreen) and app.screen.account is not None)
         screen = app.screen
         assert isinstance(screen, ScoreScreen) and screen.account is not None
-        early = screen.account.text_sha256
-        answer = screen.subject.answer
+        answer, early = screen.subject.answer, screen.account.text_sha256
+        await until(pilot, lambda: screen.account is not None and screen.account.text_sha256 != early)
+        assert answer.state == "running" and "being written" in screen_text(app)
+        await pilot.press("x")
         await until(pilot, lambda: answer.state == "finished")
-        whole = instrument("lantern-v1").score(screen.subject.reading())
-        await until(
-            pilot, lambda: screen.account is not None and screen.account.text_sha256 == whole.text_sha256
-        )
-        assert screen.account.text_sha256 != early
-        await until(pilot, lambda: "ended by itself" in screen_text(app))
+        whole = instrument("lantern-v1").score(screen.subject.reading()).text_sha256
+        await until(pilot, lambda: screen.account is not None and screen.account.text_sha256 == whole)
+        await until(pilot, lambda: "stopped" in screen_text(app))
 
 
 async def test_a_stored_answer_brings_its_kept_scores_and_its_probe(tmp_path: Path) -> None:
