@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from lab.models.runtime import mx as _mx  # noqa: F401
 
@@ -30,6 +31,7 @@ __all__ = [
     "fuse_adapter",
     "generate",
     "get_total_parameters",
+    "linear_to_lora_layers",
     "load_model",
     "load_tokenizer",
     "make_prompt_cache",
@@ -37,6 +39,13 @@ __all__ = [
     "stream_generate",
     "write_gguf",
 ]
+
+
+def linear_to_lora_layers(model: Any, num_layers: int, parameters: dict[str, Any], use_dora: bool) -> None:
+    """mlx-lm's own; its tuner is imported when it is needed, for it brings a trainer along."""
+    from mlx_lm.tuner.utils import linear_to_lora_layers as convert
+
+    convert(model, num_layers, parameters, use_dora=use_dora)
 
 
 def fuse_adapter(model: Path, adapter: Path, target: Path, dequantize: bool) -> None:

@@ -1,0 +1,46 @@
+"""Optimizers by mlx-lm's names, and APOLLO; their state as flat arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_unflatten
+
+from lab.errors import LabError
+from lab.train.apollo import Apollo
+from lab.train.settings import TrainSettings
+
+_CLASSES: Mapping[str, Any] = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "muon": optim.Muon,
+    "sgd": optim.SGD,
+    "adafactor": optim.Adafactor,
+    "apollo": Apollo,
+}
+
+
+def make_optimizer(settings: TrainSettings) -> Any:
+    """The optimizer of `settings` with the options of its own name. Raises LabError for options it lacks."""
+    options = dict(settings.optimizer_config.get(settings.optimizer, {}))
+    if settings.optimizer == "apollo":
+        options.setdefault("seed", settings.seed)
+    if isinstance(options.get("betas"), list):
+        options["betas"] = tuple(options["betas"])
+    try:
+        return _CLASSES[settings.optimizer](learning_rate=settings.learning_rate, **options)
+    except (TypeError, ValueError) as error:
+        raise LabError(f"optimizer_config.{settings.optimizer}: {error}") from error
+
+
+def optimizer_arrays(optimizer: Any) -> dict[str, Any]:
+    """The state as named arrays, for a safetensors file."""
+    flat: Any = tree_flatten(optimizer.state)
+    return dict(flat)
+
+
+def restore_optimizer(optimizer: Any, arrays: Mapping[str, Any]) -> None:
+    """Put saved arrays back as the state."""
+    optimizer.state = tree_unflatten(list(arrays.items()))

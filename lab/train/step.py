@@ -1,0 +1,131 @@
+"""One optimizer step: gradients of its micro-batches added up, over ranks too, then one update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
+
+from lab.models.runtime import mx, nn
+from lab.train.hooks import Array, Objective, Regularizer, Tree
+from lab.train.net import Net
+from lab.train.ranks import Ranks
+
+
+class DivergedError(Exception):
+    """The loss or its gradient is no number any more; the update was not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step as measured: the loss without the regularizer's term, and the objective's metrics by item."""
+
+    loss_nats: float
+    weight: float
+    grad_norm: float
+    metrics: Mapping[str, float]
+    penalty_nats: float | None
+
+
+class Stepper:
+    """Holds the optimizer and the gradients of the step under way."""
+
+    def __init__(
+        self,
+        net: Net,
+        objective: Objective,
+        optimizer: Any,
+        regularizer: Regularizer | None = None,
+        max_grad_norm: float | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self._net, self._objective, self.optimizer = net, objective, optimizer
+        self._regularizer, self._max_grad_norm = regularizer, max_grad_norm
+        self._ranks = ranks or Ranks()
+        self._value_and_gradients: Any = nn.value_and_grad(net.model, self._total)  # type: ignore[attr-defined]
+        self._gradients: Tree | None = None
+        self._sums: dict[str, Array] = {}
+        self._metrics: set[str] = set()
+
+    def add(self, items: Sequence[Any]) -> None:
+        """Add the gradients of a micro-batch, which may be empty on this rank."""
+        if not items:
+            return
+        (total, (weight, metrics)), gradients = self._value_and_gradients(self._objective.collate(items))
+        sums = {"total": total, "weight": weight, "items": mx.array(float(len(items))), **metrics}
+        if self._gradients is not None:
+            gradients = tree_map(mx.add, gradients, self._gradients)
+            sums = {name: value + self._sums.get(name, 0.0) for name, value in sums.items()}
+        self._gradients, self._sums = gradients, sums
+        self._metrics |= set(metrics)
+        mx.eval(gradients, sums)
+
+    def update(self, learning_rate: float) -> StepResult:
+        """Make the update. Raises DivergedError, with the weights as they were, where it would ruin them."""
+        gradients, sums = self._added_up()
+        weight = sums.pop("weight")
+        items = sums.pop("items")
+        loss = sums.pop("total") / weight
+        gradients = tree_map(lambda g: g / weight, gradients)
+        gradients, penalty = self._with_penalty(gradients)
+        gradients, norm = self._clipped(gradients)
+        mx.eval(loss, norm, penalty)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            raise DivergedError(f"the loss is {loss.item():.4g} and its gradient's norm {norm.item():.4g}")
+        self._apply(gradients, learning_rate)
+        return StepResult(
+            loss_nats=loss.item(),
+            weight=weight.item(),
+            grad_norm=norm.item(),
+            metrics={name: (value / items).item() for name, value in sums.items()},
+            penalty_nats=None if penalty is None else penalty.item(),
+        )
+
+    def _total(self, batch: Any) -> tuple[Array, tuple[Array, dict[str, Array]]]:
+        losses = self._objective.losses(self._net, batch)
+        metrics = {name: values.sum() for name, values in losses.metrics.items()}
+        return losses.totals.sum(), (losses.weights.sum(), metrics)
+
+    def _added_up(self) -> tuple[Tree, dict[str, Array]]:
+        """This step's gradients and sums over all ranks; what is held is let go."""
+        gradients, sums = self._gradients, self._sums
+        self._gradients, self._sums = None, {}
+        if self._ranks.size == 1:
+            assert gradients is not None
+            return gradients, sums
+        if gradients is None:
+            gradients = tree_map(mx.zeros_like, self._net.model.trainable_parameters())
+        names = sorted({"total", "weight", "items"} | self._metrics)
+        flat: Any = tree_flatten(gradients)
+        added = self._ranks.sum([g for _, g in flat] + [mx.array(sums.get(name, 0.0)) for name in names])
+        tree = tree_unflatten([(name, value) for (name, _), value in zip(flat, added, strict=False)])
+        return tree, dict(zip(names, added[len(flat) :], strict=True))
+
+    def _with_penalty(self, gradients: Tree) -> tuple[Tree, Array | None]:
+        if self._regularizer is None:
+            return gradients, None
+        trainable = self._net.model.trainable_parameters()
+        if self._regularizer.penalty(trainable) is None:
+            return gradients, None
+        penalty, pull = mx.value_and_grad(self._regularizer.penalty)(trainable)
+        return tree_map(mx.add, gradients, pull), penalty
+
+    def _clipped(self, gradients: Tree) -> tuple[Tree, Array]:
+        flat: Any = tree_flatten(gradients)
+        norm = mx.sqrt(sum((mx.square(g).sum() for _, g in flat), mx.array(0.0)))
+        if self._max_grad_norm is None:
+            return gradients, norm
+        factor = mx.minimum(self._max_grad_norm / (norm + 1e-6), 1.0)
+        return tree_map(lambda g: g * factor, gradients), norm
+
+    def _apply(self, gradients: Tree, learning_rate: float) -> None:
+        model = self._net.model
+        self.optimizer.learning_rate = learning_rate
+        updated = self.optimizer.apply_gradients(gradients, model.trainable_parameters())
+        if self._regularizer is not None:
+            updated = self._regularizer.shrink(updated, learning_rate)
+        model.update(updated)
+        mx.eval(model.trainable_parameters(), self.optimizer.state)
