@@ -1,11 +1,11 @@
-"""What `lantern demo` asks: twelve core probes of different domains, plainly and under the kernel."""
+"""What `lantern demo` asks: twelve core probes of different domains, plainly and under the kernel. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from lab.asks import ask_probe
-from lab.kernels import Kernel
+from lab.compare.sides import Side
 from lab.kernels import load as load_kernel
 from lab.probes import shipped
 from lab.protocol import Ask
@@ -25,13 +25,18 @@ def demo_probes() -> list[ProbeRecord]:
     return list(firsts.values())[:DEMO_PROBES]
 
 
+def demo_sides(model: str, max_tokens: int | None = None) -> tuple[Side, Side]:
+    """The demo as a comparison: the model plainly (left) and under the kernel (right)."""
+    sampling = load_preset("default")
+    plain = Side(model, replace(sampling, max_tokens=max_tokens or sampling.max_tokens))
+    return plain, replace(plain, kernel=load_kernel(DEMO_KERNEL))
+
+
 def demo_asks(seed: int = 0, max_tokens: int | None = None) -> list[Ask]:
     """Every demo probe at baseline and then under the kernel: pairs side by side, one seed a pair."""
-    sampling = load_preset("default")
-    sampling = replace(sampling, max_tokens=max_tokens or sampling.max_tokens)
-    conditions: tuple[Kernel | None, ...] = (None, load_kernel(DEMO_KERNEL))
+    plain, under_kernel = demo_sides("", max_tokens)
     return [
-        ask_probe(probe, kernel, sampling, seed + number)
+        ask_probe(probe, side.kernel, side.sampling, seed + number)
         for number, probe in enumerate(demo_probes())
-        for kernel in conditions
+        for side in (plain, under_kernel)
     ]

@@ -144,13 +144,9 @@ class _Table:
         from rich.console import Group
         from rich.text import Text
 
-        grid = table(
-            ("probe", "left", "right", "Δ", ""),
-            self._rows,
-            right=(1, 2, 3),
-            title=f"{self._tally.instrument}, the last pairs",
-        )
-        return Group(self._bar, grid, Text(self._tally.words()))
+        heading = Text(f"{self._tally.instrument}, the last pairs")
+        grid = table(("probe", "left", "right", "Δ", ""), self._rows, right=(1, 2, 3))
+        return Group(self._bar, heading, grid, Text(self._tally.words()))
 
 
 def clock(seconds: float) -> str:

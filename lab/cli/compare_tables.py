@@ -20,8 +20,8 @@ ID_CHARACTERS = 18
 LEAST_P_SHOWN = 0.001
 
 
-def show_summary(comparison: ComparisonRecord, summary: ComparisonSummary) -> None:
-    """Everything that a comparison has to say, the one primary test first."""
+def show_summary(comparison: ComparisonRecord, summary: ComparisonSummary, *, brief: bool = False) -> None:
+    """Everything that a comparison has to say, the one primary test first; in brief only that."""
     battery = summary.battery
     measure = battery.overall.measure
     what = f"{measure.instrument} {measure.version}"
@@ -30,19 +30,34 @@ def show_summary(comparison: ComparisonRecord, summary: ComparisonSummary) -> No
         f"{what} on {comparison.battery}: n = {battery.overall.n} probes, "
         f"{summary.pairs} of {summary.planned} pairs answered on both sides; Δ = right − left\n"
     )
-    show(_totals(f"Total by {what}, all probes and by domain", battery.rows))
-    _say_overall(battery, summary)
-    show(_means(f"Dimensions of {what}", summary.dimensions))
-    show(_means("What the answers are like (H_t in nats, tokens, share cut off)", summary.figures))
-    if summary.capability is not None:
-        _say_capability(summary.capability)
-    if battery.failure_modes:
-        show(_failure_modes(battery.failure_modes))
+    if brief:
+        show(_totals(battery.rows[:1]))
+        _say_overall(battery, summary)
     else:
-        say(f"No failure mode (topic evasion, token loops, collapse) in {2 * summary.pairs} answers.\n")
+        say(f"Total by {what}, all probes and by domain")
+        show(_totals(battery.rows))
+        _say_overall(battery, summary)
+        _show_details(summary, what)
     _show_extremes(battery.extremes, what)
     for caution in battery.cautions:
         say(f"! {caution}")
+
+
+def _show_details(summary: ComparisonSummary, what: str) -> None:
+    say(f"Dimensions of {what}")
+    show(_means(summary.dimensions))
+    say("What the answers are like (H_t in nats, tokens, share cut off)")
+    show(_means(summary.figures))
+    if summary.capability is not None:
+        _say_capability(summary.capability)
+    if not summary.battery.failure_modes:
+        say(f"No failure mode (topic evasion, token loops, collapse) in {2 * summary.pairs} answers.\n")
+        return
+    say(
+        f"Failure modes (degeneration {degeneration.VERSION}; topic evasion {relevance.VERSION}, "
+        "the right answer against the left one)"
+    )
+    show(_failure_modes(summary.battery.failure_modes))
 
 
 def show_list(rows: Sequence[ListedComparison]) -> None:
@@ -85,13 +100,13 @@ def _p(p: float) -> str:
     return f"p {p_value(p)}" if p < LEAST_P_SHOWN else f"p = {p_value(p)}"
 
 
-def _totals(title: str, rows: Sequence[ComparisonRow]) -> object:
+def _totals(rows: Sequence[ComparisonRow]) -> object:
     cells = [(*_cells(row), f"{row.improved}/{row.unchanged}/{row.regressed}") for row in rows]
-    return table((*_HEADERS, "up/same/down"), cells, right=range(1, 8), title=title)
+    return table((*_HEADERS, "up/same/down"), cells, right=range(1, 8))
 
 
-def _means(title: str, rows: Sequence[ComparisonRow]) -> object:
-    return table(_HEADERS, [_cells(row) for row in rows], right=range(1, 7), title=title)
+def _means(rows: Sequence[ComparisonRow]) -> object:
+    return table(_HEADERS, [_cells(row) for row in rows], right=range(1, 7))
 
 
 def _cells(row: ComparisonRow) -> tuple[str, ...]:
@@ -154,11 +169,7 @@ def _failure_modes(tallies: Sequence[FailureTally]) -> object:
         for tally in tallies
     ]
     headers = ("failure mode", "left", "right", "Δ share [95%]", "n", "p", "p Holm")
-    title = (
-        f"Failure modes (degeneration {degeneration.VERSION}; topic evasion {relevance.VERSION}, "
-        "the right answer against the left one)"
-    )
-    return table(headers, cells, right=(1, 2, 3, 4, 5, 6), title=title)
+    return table(headers, cells, right=range(1, 7))
 
 
 def _show_extremes(extremes: Extremes, what: str) -> None:
@@ -168,8 +179,8 @@ def _show_extremes(extremes: Extremes, what: str) -> None:
                 (probe.probe_id, probe.domain, number(probe.base), number(probe.tuned), f"{probe.delta:+.2f}")
                 for probe in probes
             ]
-            title = f"{name} {len(probes)} of n = {extremes.n} by {what}: {extremes.note}"
-            show(table(("probe", "domain", "left", "right", "Δ"), cells, right=(2, 3, 4), title=title))
+            say(f"{name} {len(probes)} of n = {extremes.n} by {what}; {extremes.note}")
+            show(table(("probe", "domain", "left", "right", "Δ"), cells, right=(2, 3, 4)))
 
 
 def _percent(estimate: Estimate) -> str:

@@ -12,10 +12,11 @@ import typer
 from lab.cli.output import HomeOption, JsonOption, emit, notice, number, say, show, table
 from lab.cli.workbench import ModelOption, Workbench, workbench
 from lab.protocol import Ask, Finished, Started, Token
-from store.journal import new_id
 
 if TYPE_CHECKING:
+    from lab.compare.summary import ComparisonSummary
     from store.queries import AnswerRow
+    from store.records import ComparisonRecord
 
 EXAMPLE = """Examples:
 
@@ -36,41 +37,68 @@ def command(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """See the lab at work: probes answered plainly and under the kernel, with the entropy of every token."""
+    """See the lab at work: probes answered plainly and under the kernel, and what the difference is worth."""
     if not (plain or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         return int(context.obj(home=home, model=model, demo=True))
-    from lab.demo import demo_asks
+    from lab.cli.compare_files import document
+    from lab.cli.compare_tables import show_summary
 
     began = time.monotonic()
-    run_id = new_id()
     with workbench(home, model) as bench:
-        _answer_all(bench, demo_asks(seed, max_tokens), run_id, quiet=as_json)
-        rows = _rows(bench, run_id)
+        comparison = _answer_all(bench, model, seed, max_tokens, quiet=as_json)
+        rows = _rows(bench, comparison)
+        summary = _summary(bench, comparison)
     if as_json:
-        emit({"store": bench.home.database, "run_id": run_id, "answers": rows})
-    else:
-        show(_table(rows))
-        say(f"{len(rows)} answers in {time.monotonic() - began:.0f} s, all kept in {bench.home.database}")
+        emit({"store": bench.home.database, **document(comparison, summary), "answers": rows})
+        return 0
+    show(_table(rows))
+    show_summary(comparison, summary, brief=True)
+    say("`lantern compare show` says more of this comparison.")
+    say(f"{len(rows)} answers in {time.monotonic() - began:.0f} s, all kept in {bench.home.database}")
     return 0
 
 
 command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 
-def _answer_all(bench: Workbench, asks: Sequence[Ask], run_id: str, quiet: bool) -> None:
+def _answer_all(
+    bench: Workbench, model: str, seed: int, max_tokens: int | None, quiet: bool
+) -> ComparisonRecord:
+    """Ask both sides of every pair, one after the other, so that they can be read as they come."""
+    from lab.compare.plan import new_comparison, passes
+    from lab.compare.sides import condition_records, side_record
+    from lab.demo import demo_probes, demo_sides
+    from lab.scoring import DEFAULT_INSTRUMENT, instrument
+
     record = bench.session.loaded.record
     notice(
         f"model {record.name}, {record.parameters / 1e6:.1f}M parameters, on {bench.session.loaded.backend}"
     )
-    for event in bench.session.generate("demo", asks, batch_size=1, run_id=run_id):
+    sides = demo_sides(model, max_tokens)
+    by = instrument(DEFAULT_INSTRUMENT)
+    left, right = (side_record(side, record, None) for side in sides)
+    comparison = new_comparison(
+        left,
+        right,
+        demo_probes(),
+        battery="twelve core probes",
+        instrument=by.name,
+        version=by.version,
+        seed=seed,
+        name="demo",
+    )
+    bench.session.keep(*(kept for side in sides for kept in condition_records(side)), comparison)
+    (both,) = passes(comparison, *sides)
+    for event in bench.session.generate("demo", both.asks, batch_size=1):
         if quiet:
             continue
         if isinstance(event, Started):
-            _say_heading(asks[event.ask], first_of_pair=event.ask % 2 == 0)
+            _say_heading(both.asks[event.ask], first_of_pair=event.ask % 2 == 0)
         elif isinstance(event, Token):
             say(event.token.text, end="")
         elif isinstance(event, Finished):
             say("\n")
+    return comparison
 
 
 def _say_heading(ask: Ask, first_of_pair: bool) -> None:
@@ -79,11 +107,25 @@ def _say_heading(ask: Ask, first_of_pair: bool) -> None:
     say(f"[{ask.kernel_name or 'baseline'}] ", end="")
 
 
-def _rows(bench: Workbench, run_id: str) -> list[AnswerRow]:
+def _rows(bench: Workbench, comparison: ComparisonRecord) -> list[AnswerRow]:
+    """The answers of both sides in the order in which they were asked."""
     from store.queries import run_rows
 
     bench.store.ingest()
-    return bench.store.query(run_rows, run_id)
+    left, right = (bench.store.query(run_rows, side.run_id) for side in (comparison.left, comparison.right))
+    return sorted((*left, *right), key=lambda row: row.started_at)
+
+
+def _summary(bench: Workbench, comparison: ComparisonRecord) -> ComparisonSummary:
+    from lab.compare.run import score_answered
+    from lab.compare.summary import summarize
+    from lab.scoring import instrument
+    from store.queries import compared_answers
+
+    for _ in score_answered(comparison, instrument(comparison.instrument), bench.store):
+        pass
+    answers = bench.store.query(compared_answers, comparison.id)
+    return summarize(answers, comparison.instrument, comparison.version, planned=len(comparison.pairs))
 
 
 def _table(rows: Sequence[AnswerRow]) -> object:

@@ -11,6 +11,7 @@ from store.home import Home
 from store.queries import run_rows
 from store.service import StoreService
 from tests.lab.cli.shell import lantern
+from tests.lab.compare.recomputed import Recomputed
 from tests.models import tiny_model
 
 
@@ -30,6 +31,8 @@ def test_plain_demo_streams_answers_and_ends_with_the_table_and_the_store(tmp_pa
     for probe in demo_probes():
         assert text.count(f"── {probe.id}") == 1
         assert len(re.findall(rf"^\s*{probe.id}\s+(?:baseline|lantern\.txt)\s", text, flags=re.M)) == 2
+    assert "12 of 12 pairs answered on both sides" in text
+    assert "the bootstrap is over-confident below 20; read the exact test" in text
     assert str(tmp_path) in text.splitlines()[-1]
 
 
@@ -37,10 +40,19 @@ def test_json_demo_is_one_document_equal_to_the_store(tmp_path: Path) -> None:
     result = lantern("demo", "--json", "--model", tiny_model("llama"), "--max-tokens", "64", home=tmp_path)
     document = json.loads(result.stdout)
     assert len(document["answers"]) == 24
-    service = StoreService(Home.resolve(tmp_path))
-    rows = service.query(run_rows, document["run_id"])
-    service.close()
-    assert [row.generation_id for row in rows] == [row["generation_id"] for row in document["answers"]]
+    sides = [document["comparison"][side]["run_id"] for side in ("left", "right")]
+    with StoreService(Home.resolve(tmp_path)) as service:
+        left, right = (service.query(run_rows, run_id) for run_id in sides)
+        overall = Recomputed(service, document["comparison"]["id"]).overall()
+    asked = [row.generation_id for pair in zip(left, right, strict=True) for row in pair]
+    assert asked == [row["generation_id"] for row in document["answers"]]
+    assert {row.condition_name for row in right} == {"lantern.txt"}
+    shown = document["summary"]["battery"]["overall"]
+    assert (shown["n"], shown["improved"], shown["regressed"]) == (
+        12,
+        overall["improved"],
+        overall["regressed"],
+    )
     for row in document["answers"]:
         assert row["condition_name"] in {"baseline", "lantern.txt"}
         assert (row["zone"] is None) == (row["words"] < 55)
