@@ -1,23 +1,17 @@
-"""The decode benchmarks under the bundled and under a real BLAS, each in a process of its own.
+"""The benchmarks of decoding under the bundled and under a real BLAS, each in a process of its own.
 
-A BLAS is chosen before MLX is imported, hence the processes. `python -m lab.bench.both --worker` is one of
-them and prints its results as one JSON document.
+This module is its own worker for `decode` (see `lab.bench.workers`); that for `twin` is `lab.bench.twin`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.blas import BUNDLED
-from lab.errors import LabError
+from lab.bench.workers import figures_by_blas, serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +33,36 @@ class DecodeFigures:
     batteries: tuple[dict[str, Any], ...]
 
 
-def decode_figures(plan: Plan = Plan(), blas: str | None = None) -> DecodeFigures:
-    """Measure in a fresh process. `blas` is "bundled", a library, or None for the best there is."""
-    environment = {key: value for key, value in os.environ.items() if key != "LANTERN_BLAS"}
-    if blas is not None:
-        environment["LANTERN_BLAS"] = blas
-    command = [sys.executable, "-m", "lab.bench.both", "--worker", json.dumps(asdict(plan))]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
-        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        raise LabError(f"the decode benchmark failed with status {run.returncode}: {last}")
-    figures = json.loads(run.stdout.splitlines()[-1])
-    return DecodeFigures(**{field.name: figures[field.name] for field in fields(DecodeFigures)})
+@dataclass(frozen=True, slots=True)
+class TwinPlan:
+    """How long to measure: turns and tokens an answer, on the small model and on the 50M llama."""
+
+    small_turns: int = 16
+    small_tokens: int = 96
+    llama_turns: int = 8
+    llama_tokens: int = 32
+    model: str = "wick"
+
+
+@dataclass(frozen=True, slots=True)
+class TwinFigures:
+    """What one BLAS gave: `TwinCost` fields, by model and number of variants."""
+
+    backend: str
+    costs: tuple[dict[str, Any], ...]
 
 
 def decode_figures_by_blas(plan: Plan = Plan()) -> tuple[DecodeFigures, ...]:
     """Bundled, then the best BLAS; one result where there is only the bundled one."""
-    best = decode_figures(plan)
-    if "bundled" in best.backend or not best.backend.startswith("cpu"):
-        return (best,)
-    return decode_figures(plan, BUNDLED), best
+    return tuple(DecodeFigures(**figures) for figures in figures_by_blas("lab.bench.both", plan))
 
 
-def _work(plan: Plan) -> DecodeFigures:
+def twin_figures_by_blas(plan: TwinPlan = TwinPlan()) -> tuple[TwinFigures, ...]:
+    """Base with one adapter, and with three: bundled BLAS, then the best; one result without a choice."""
+    return tuple(TwinFigures(**figures) for figures in figures_by_blas("lab.bench.twin", plan))
+
+
+def _work(asked: Mapping[str, Any]) -> DecodeFigures:
     from lab.bench.decode import battery_gain, stream_cost
     from lab.bench.models import write_random_llama
     from lab.decode.types import Sampling
@@ -69,6 +70,7 @@ def _work(plan: Plan) -> DecodeFigures:
     from lab.models.load import load
     from lab.probes import shipped
 
+    plan = Plan(**asked)
     greedy, default = Sampling(temperature=0.0), Sampling()
     wick = load(plan.model)
     streams = [stream_cost(wick, sampling, turns=plan.wick_turns) for sampling in (greedy, default)]
@@ -89,13 +91,5 @@ def _work(plan: Plan) -> DecodeFigures:
     )
 
 
-def main() -> None:
-    """Entry point of the worker process."""
-    parser = argparse.ArgumentParser(prog="lab.bench.both")
-    parser.add_argument("--worker", required=True, help="the plan, as JSON")
-    plan = Plan(**json.loads(parser.parse_args().worker))
-    print(json.dumps(asdict(_work(plan))))
-
-
 if __name__ == "__main__":
-    main()
+    serve("lab.bench.both", _work)

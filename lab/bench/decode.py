@@ -84,8 +84,8 @@ def stream_cost(
         options = {"max_tokens": tokens, "sampler": sampler}
         return _timed(lambda: stream_generate(peer_model, loaded.tokenizer, prompt, **options))
 
-    with _endless(loaded.tokenizer):
-        pairs = _turns(ours, peer, lambda: _random_prompt(loaded, rng), turns)
+    with endless(loaded.tokenizer):
+        pairs = _turns(ours, peer, lambda: random_prompt(loaded, rng), turns)
     return StreamCost(
         model=loaded.record.name,
         parameters=loaded.record.parameters,
@@ -204,7 +204,8 @@ def _timed(decode: Callable[[], Iterator[object]]) -> _Turn:
     return _Turn(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
+def random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
+    """`PROMPT_TOKENS` ordinary tokens."""
     size = min(loaded.record.vocab_size, len(loaded.tokenizer))
     special = set(loaded.tokenizer.all_special_ids)
     ordinary = [token for token in range(size) if token not in special]
@@ -219,7 +220,7 @@ def _warm_up(loaded: LoadedModel, peer_model: Any) -> None:
 
 
 @contextmanager
-def _endless(tokenizer: Any) -> Iterator[None]:
+def endless(tokenizer: Any) -> Iterator[None]:
     """No token ends an answer inside, so that both sides decode the same number."""
     eos = set(tokenizer.eos_token_ids)
     tokenizer.eos_token_ids = set()

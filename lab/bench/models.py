@@ -1,4 +1,4 @@
-"""The random llama of 50 million parameters that decoding is measured on beside wick."""
+"""The random llama of 50 million parameters that decoding is measured on beside wick, and random adapters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lab.models.load import resolve
+from lab.models.adapters import SETTINGS, WEIGHTS
+from lab.models.gated_layers import LINEAR, low_rank_shapes
+from lab.models.load import LoadedModel, resolve
 from lab.models.runtime import mx
 
 LLAMA_50M: dict[str, Any] = {
@@ -38,4 +40,24 @@ def write_random_llama(folder: Path, tokenizer_from: str = "wick") -> Path:
     for path in resolve(tokenizer_from).iterdir():
         if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
             shutil.copy(path, folder / path.name)
+    return folder
+
+
+def write_random_adapter(loaded: LoadedModel, folder: Path, seed: int, rank: int, scale: float) -> Path:
+    """Write a LoRA adapter for every linear layer of the model's blocks, with seeded random factors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mx.random.seed(seed)
+    weights = {}
+    for name, layer in loaded.model.named_modules():
+        if ".layers." in name and isinstance(layer, LINEAR):
+            shapes = low_rank_shapes(layer, rank)
+            weights[f"{name}.lora_a"] = mx.random.normal(shapes["lora_a"]) * shapes["lora_a"][0] ** -0.5
+            weights[f"{name}.lora_b"] = mx.random.normal(shapes["lora_b"]) * 1e-3
+    mx.save_safetensors(str(folder / WEIGHTS), weights)
+    settings = {
+        "fine_tune_type": "lora",
+        "num_layers": len(loaded.model.layers),
+        "lora_parameters": {"rank": rank, "scale": scale, "dropout": 0.0},
+    }
+    (folder / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
     return folder

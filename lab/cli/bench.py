@@ -11,11 +11,11 @@ from lab.cli.output import JsonOption, emit, notice, number, say, show, table
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from lab.bench.both import DecodeFigures
+    from lab.bench.both import DecodeFigures, TwinFigures
     from lab.bench.paint import PaintFigure
     from lab.bench.storage import StorageFigures
 
-PARTS = ("decode", "storage", "paint")
+PARTS = ("decode", "twin", "storage", "paint")
 
 
 def command(
@@ -24,7 +24,7 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats: a look, not a measurement.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure decoding, storage and first paint here and now; takes a few minutes.
+    """Measure decoding, twin decoding, storage and first paint here and now; takes a few minutes.
 
     Example: lantern bench decode --json
     """
@@ -34,6 +34,8 @@ def command(
     figures: dict[str, object] = {}
     if "decode" in chosen:
         figures["decode"] = _decode(model, quick, as_json)
+    if "twin" in chosen:
+        figures["twin"] = _twin(model, quick, as_json)
     if "storage" in chosen:
         figures["storage"] = _storage(quick, as_json)
     if "paint" in chosen:
@@ -81,6 +83,34 @@ def _show_decode(result: DecodeFigures) -> None:
     headers = ("conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain")
     title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one"
     show(table(headers, batteries, right=(1, 2, 3, 4), title=title))
+
+
+def _twin(model: str, quick: bool, quiet: bool) -> Sequence[TwinFigures]:
+    from lab.bench.both import TwinPlan, twin_figures_by_blas
+
+    notice("twin decoding: base and adapters in one batch and one after the other, under each BLAS there is")
+    results = twin_figures_by_blas(TwinPlan(4, 48, 2, 8, model) if quick else TwinPlan(model=model))
+    if not quiet:
+        for result in results:
+            _show_twin(result)
+    return results
+
+
+def _show_twin(result: TwinFigures) -> None:
+    rows = [
+        (
+            f"{cost['parameters'] / 1e6:.1f}M",
+            str(cost["variants"]),
+            number(cost["together_ms_per_token"]),
+            number(cost["apart_ms_per_token"]),
+            number(cost["ratio"], 3),
+            number(cost["ratio_cpu"], 3),
+        )
+        for cost in result.costs
+    ]
+    headers = ("model", "variants", "together, ms/token", "apart, ms/token", "ratio", "CPU ratio")
+    title = f"{result.backend}: a token of each variant in one batch against one variant after the other"
+    show(table(headers, rows, right=(1, 2, 3, 4, 5), title=title))
 
 
 def _storage(quick: bool, quiet: bool) -> StorageFigures:

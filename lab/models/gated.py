@@ -23,6 +23,7 @@ from lab.models.gated_layers import (
     GatedLinear,
     GatedSwitchLinear,
     dense_weight,
+    low_rank_shapes,
 )
 from lab.models.layout import by_columns
 from lab.models.runtime import mx, on_cpu, uses_reference_blas
@@ -114,7 +115,7 @@ def _check_fit(adapter: Adapter, name: str, base: Any) -> None:
     """The shapes of A, B and m are those that mlx-lm gives them on this layer."""
     rank = adapter.record.rank
     assert rank is not None
-    for leaf, shape in _low_rank_shapes(base, rank).items():
+    for leaf, shape in low_rank_shapes(base, rank).items():
         found = adapter.shapes.get(f"{name}.{leaf}", shape)
         if found != shape:
             raise LabError(
@@ -123,20 +124,6 @@ def _check_fit(adapter: Adapter, name: str, base: Any) -> None:
             )
     if adapter.record.fine_tune_type == "dora" and isinstance(base, SWITCH):
         raise LabError(f"{adapter.weights}: {name} are experts, which take no dora adapter")
-
-
-def _low_rank_shapes(base: Any, rank: int) -> dict[str, tuple[int, ...]]:
-    if isinstance(base, SWITCH):
-        return {
-            "lora_a": (base.num_experts, rank, base.input_dims),
-            "lora_b": (base.num_experts, base.output_dims, rank),
-        }
-    rows, columns = base.weight.shape
-    if hasattr(base, "bits"):
-        columns = columns * 32 // base.bits
-    if isinstance(base, EMBEDDING):
-        return {"lora_a": (rows, rank), "lora_b": (rank, columns), "m": (rows,)}
-    return {"lora_a": (columns, rank), "lora_b": (rank, rows), "m": (rows,)}
 
 
 def _dora_factor(base: Any, a: Any, b: Any, magnitude: Any) -> Any:

@@ -267,3 +267,18 @@ def dense_weight(layer: Any) -> Any:
         mode=layer.mode,
     )
     return weight.astype(mx.float32)
+
+
+def low_rank_shapes(base: Any, rank: int) -> dict[str, tuple[int, ...]]:
+    """The shapes that mlx-lm gives to A, B and m on a layer that takes an adapter."""
+    if isinstance(base, SWITCH):
+        return {
+            "lora_a": (base.num_experts, rank, base.input_dims),
+            "lora_b": (base.num_experts, base.output_dims, rank),
+        }
+    rows, columns = base.weight.shape
+    if hasattr(base, "bits"):
+        columns = columns * 32 // base.bits
+    if isinstance(base, EMBEDDING):
+        return {"lora_a": (rows, rank), "lora_b": (rank, columns), "m": (rows,)}
+    return {"lora_a": (columns, rank), "lora_b": (rank, rows), "m": (rows,)}
