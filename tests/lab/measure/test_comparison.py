@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import LabError
-from lab.measure.comparison import ALL_PROBES, LeftOut, Measure, ScoredAnswer, compare, verdict_of
+from lab.measure.comparison import (
+    ALL_PROBES,
+    LeftOut,
+    Measure,
+    ScoredAnswer,
+    compare,
+    compare_measures,
+    verdict_of,
+)
 from lab.measure.statistics import holm, sign_flip_test
 
 LEK_V1 = Measure("lek-v1", "1")
@@ -272,3 +280,24 @@ def test_importing_the_comparison_loads_no_scipy() -> None:
     code = "import sys, lab.measure.comparison; print('scipy' in sys.modules, 'mlx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_measures_are_held_only_against_themselves_and_form_one_family() -> None:
+    a, b, unpaired = (Measure("i", "1", name) for name in ("a", "b", "unpaired"))
+    before = [
+        *answers([0.0] * 8, measure=a),
+        *answers([1.0] * 8, measure=b),
+        *answers([1.0], measure=unpaired),
+    ]
+    after = [
+        *answers([1.0, None, *range(2, 8)], measure=a),
+        *answers([3.0] * 4 + [1.0] * 4, measure=b),
+        *answers([None], measure=unpaired),
+    ]
+    first, second = compare_measures(before, after)
+    assert (first.label, first.measure, first.n) == ("a", a, 7)
+    assert (second.label, second.n, second.test.effect.value, second.improved) == ("b", 8, 1.0, 4)
+    # All seven deltas of a rise: 2 of 2^7 patterns; of b four of eight do: 2 of 2^4, and Holm doubles the lower.
+    assert (first.test.p_value, second.test.p_value) == (2 / 2**7, 2 / 2**4)
+    assert (first.p_holm, second.p_holm) == (2 * 2 / 2**7, 2 / 2**4)
+    assert compare_measures([], []) == ()
