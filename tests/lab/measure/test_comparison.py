@@ -297,7 +297,7 @@ def test_measures_are_held_only_against_themselves_and_form_one_family() -> None
     first, second = compare_measures(before, after)
     assert (first.label, first.measure, first.n) == ("a", a, 7)
     assert (second.label, second.n, second.test.effect.value, second.improved) == ("b", 8, 1.0, 4)
-    # All seven deltas of a rise: 2 of 2^7 patterns; of b four of eight do: 2 of 2^4, and Holm doubles the lower.
+    # Seven deltas, all up: 2 of 2^7 patterns; of b four of eight are: 2 of 2^4. Holm doubles the lower p.
     assert (first.test.p_value, second.test.p_value) == (2 / 2**7, 2 / 2**4)
     assert (first.p_holm, second.p_holm) == (2 * 2 / 2**7, 2 / 2**4)
     assert compare_measures([], []) == ()
