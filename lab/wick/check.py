@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
+from lab.measure.capability import find_answer
 from lab.measure.words import measure
 from lab.seeds import SEEDS
 
@@ -134,21 +135,10 @@ def paired(before: Sequence[Answer], after: Sequence[Answer]) -> dict[str, dict[
 
 def correct(answer: str, item: dict[str, Any]) -> bool:
     """Whether a capability answer is right by its item's matching rule (see capability.yaml)."""
-    text, accepted = answer.strip(), [str(entry) for entry in item["answers"]]
-    match item["match"]:
-        case "exact":
-            return text.strip("\"'()[]").removesuffix(".").lower() in (entry.lower() for entry in accepted)
-        case "word":
-            return any(
-                re.search(rf"(?<![\w.,-]){re.escape(entry)}(?!\w|[.,]\d)", text, re.IGNORECASE)
-                for entry in accepted
-            )
-        case "regex":
-            return any(re.search(entry, text, re.IGNORECASE) for entry in accepted)
-        case other:
-            raise LabError(
-                f"capability probe {item['id']}: match {other!r} is unknown; use exact, word or regex"
-            )
+    try:
+        return find_answer(answer, str(item["match"]), [str(entry) for entry in item["answers"]]) is not None
+    except LabError as error:
+        raise LabError(f"capability probe {item['id']}: {error}") from error
 
 
 def behavior(answer: str) -> str:
