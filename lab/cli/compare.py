@@ -115,6 +115,7 @@ def compare(
             by = find(instrument or DEFAULT_INSTRUMENT, rubrics)
             sides = _sides(left or [], right or [], model, preset, max_tokens)
             questions, asked = _questions(store, battery, domain, probe, prompt, limit)
+            _refuse_unscorable(questions, by)
             comparison = new_comparison(
                 *models.identify(*sides),
                 questions,
@@ -339,6 +340,18 @@ def _questions(
     if limit is not None and limit < len(questions):
         return questions[:limit], f"{' + '.join(words)}, first {limit}"
     return questions, " + ".join(words)
+
+
+def _refuse_unscorable(questions: Sequence[Question], by: Instrument) -> None:
+    """Before an hour of answers is made that nothing can be said of."""
+    from lab.compare.scores import can_score
+
+    asked = [(one, {}) if isinstance(one, str) else (one.prompt, one.extra) for one in questions]
+    if asked and not any(can_score(by, prompt, probe) for prompt, probe in asked):
+        raise LabError(
+            f"{by.name} gives no total for any of these probes ({by.description[:1].lower()}"
+            f"{by.description[1:].rstrip('.')}): choose other probes or another --instrument"
+        )
 
 
 def _checked(prompts: Sequence[str]) -> Sequence[str]:

@@ -16,17 +16,14 @@ from store.records import ComparisonRecord, SideRecord
 if TYPE_CHECKING:
     from store.queries import StoredSide
 
-WICK = "wick"
-
 
 def restored(record: SideRecord, known: StoredSide) -> Side:
     """A side of a stored comparison, to ask it again. Raises LabError naming what is gone."""
     under = known.condition
     if known.model_path is None or under is None:
         raise LabError(f"the store does not know the model or the condition of {record.words} any more")
-    name = known.model_name or known.model_path
     return Side(
-        model=name if name == WICK or "/" in name else known.model_path,
+        model=_model(known.model_name or known.model_path, known.model_path),
         sampling=Sampling(
             temperature=under.temperature,
             top_p=under.top_p,
@@ -37,6 +34,12 @@ def restored(record: SideRecord, known: StoredSide) -> Side:
         adapter=_adapter(record, known),
         kernel=_kernel(record, known),
     )
+
+
+def _model(name: str, path: str) -> str:
+    """How the model is asked for: a hub model by its id, any other by its folder; wick may have moved."""
+    is_folder = "/" not in name and Path(path).exists()
+    return path if is_folder else name
 
 
 def _adapter(record: SideRecord, known: StoredSide) -> str | None:

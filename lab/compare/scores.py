@@ -14,6 +14,7 @@ from store.records import GenerationRecord, ScoreRecord
 
 BASE_GENERATION = "base_generation_id"
 """In the detail of a score that was given against another answer: which."""
+ANY_ANSWER = "It is neither one nor the other."
 
 
 def pair_scores(
@@ -34,6 +35,11 @@ def pair_scores(
         for answer, reading in sides
         if (score := instrument.score(reading)).total is not None
     ]
+
+
+def can_score(by: Instrument, prompt: str, probe: Mapping[str, object]) -> bool:
+    """Whether this instrument has a total for an answer to this prompt at all, whatever the answer."""
+    return by.score(Reading(text=ANY_ANSWER, prompt=prompt, probe=probe)).total is not None
 
 
 def _instruments(by: Instrument, probe: Mapping[str, object]) -> list[Instrument]:

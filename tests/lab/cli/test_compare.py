@@ -335,6 +335,11 @@ def test_hostile_names_paths_and_prompts_are_data(tmp_path: Path) -> None:
         (("--right", "base", "--battery", "nope"), "no battery 'nope'"),
         (("--right", "base", "--prompt", " "), "--prompt is empty"),
         (("--right", "base", "-i", "nope"), "no instrument 'nope'"),
+        (
+            ("--right", "base", "-i", "capability", "--limit", "3"),
+            "capability gives no total for any of these",
+        ),
+        (("--right", "base", "-i", "topic-evasion", "--limit", "3"), "topic-evasion gives no total for any"),
         (("--resume", "last"), "there are no comparisons yet"),
         (("--resume", "0", "--right", "base"), "keeps its sides and probes"),
         (("show", "nope"), "no comparison 'nope'"),
