@@ -6,7 +6,7 @@ which pair and order it was about, and the verdict or why there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,8 +99,14 @@ def judge_comparison(
     return done
 
 
-def judgements(service: StoreService, comparison_id: str) -> list[StoredJudgement]:
-    """What judges said of a comparison so far, a judge and template at a time, by the judge's name."""
+def judgements(
+    service: StoreService, comparison_id: str, by_instrument: Mapping[int, PairVerdict] | None = None
+) -> list[StoredJudgement]:
+    """What judges said of a comparison so far, a judge and template at a time, by the judge's name.
+
+    `by_instrument` has an instrument's verdicts by place, to see whether the judge agrees with it; those of
+    the comparison's own where none are given.
+    """
     from store.queries.judges import answered_pairs, judge_replies
 
     replies = service.query(judge_replies, comparison_id)
@@ -109,7 +115,7 @@ def judgements(service: StoreService, comparison_id: str) -> list[StoredJudgemen
     pairs = service.query(answered_pairs, comparison_id)
     clusters = {pair.place: pair.cluster for pair in pairs}
     equal = [pair.place for pair in pairs if pair.left_text == pair.right_text]
-    verdicts = _instrument_verdicts(service, comparison_id)
+    verdicts = _instrument_verdicts(service, comparison_id) if by_instrument is None else by_instrument
     by_judge: dict[tuple[str, str], list[JudgeReply]] = {}
     for reply in replies:
         by_judge.setdefault((reply.judge_model_id, reply.template_sha256), []).append(reply)
@@ -136,15 +142,20 @@ def _stored(
 
 
 def _instrument_verdicts(service: StoreService, comparison_id: str) -> dict[int, PairVerdict]:
-    """What the comparison's instrument says of each scored pair, at the same ± 0.5 as everywhere."""
+    """What the comparison's instrument says of each scored pair."""
     from store.queries.compare import PairFilter, count_pairs, page_pairs
 
     which = PairFilter()
     rows = service.query(
         page_pairs, comparison_id, which, 0, service.query(count_pairs, comparison_id, which)
     )
+    return pair_verdicts((row.place, row.delta) for row in rows)
+
+
+def pair_verdicts(deltas: Iterable[tuple[int, float | None]]) -> dict[int, PairVerdict]:
+    """The side that a delta prefers at ± 0.5, by place; a place without a delta is left out."""
     side: dict[str, PairVerdict] = {"improved": "right", "regressed": "left", "unchanged": "tie"}
-    return {row.place: side[verdict_of(row.delta)] for row in rows if row.delta is not None}
+    return {place: side[verdict_of(delta)] for place, delta in deltas if delta is not None}
 
 
 def _open_questions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import LabError
@@ -24,7 +25,8 @@ def write_file(path: Path, content: str | bytes) -> Path:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         raise LabError(f"{path}: cannot be written: {error.strerror or error}") from error
     return path
 

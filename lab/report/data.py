@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from lab.compare.summary import ComparisonSummary, summarize
 from lab.errors import LabError
-from lab.judging import StoredJudgement, judgements
+from lab.judging import StoredJudgement, judgements, pair_verdicts
 from store.ids import utc_now
 
 if TYPE_CHECKING:
+    from lab.measure.instrument import Instrument
     from store.queries import ComparedAnswer, RatingRow, StoredSide
     from store.queries.reports import AnswerText, CurvePoint
     from store.records import AdapterRecord, ComparisonRecord, ModelRecord, SideName, SideRecord
@@ -39,6 +40,8 @@ class ReportAnswer:
     mean_entropy_nats: float | None = None
     word_entropy_nats: float | None = None
     words: int | None = None
+    started_at: str | None = None
+    wall_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,20 +121,26 @@ class CompareReport:
     origin: str | None = None
 
 
-def collect(service: StoreService, comparison_id: str) -> CompareReport:
-    """The report of a stored comparison. Raises LabError when there is none, or nothing to compare in it."""
+def collect(service: StoreService, comparison_id: str, by: Instrument | None = None) -> CompareReport:
+    """The report of a stored comparison, by its own instrument or by another that has scored its answers.
+
+    Raises LabError when there is none of this id, or nothing to compare in it.
+    """
     from store.queries import compared_answers, comparison, ratings, stored_side
     from store.queries.reports import answer_texts, entropy_curve
 
     record = service.query(comparison, comparison_id)
     if record is None:
         raise LabError(f"no comparison {comparison_id!r}: `lantern compare list` shows the ids")
-    answers = service.query(compared_answers, record.id)
-    summary = summarize(answers, record.instrument, record.version, planned=len(record.pairs))
+    name, version = (record.instrument, record.version) if by is None else (by.name, by.version)
+    answers = service.query(compared_answers, record.id, name, version)
+    summary = summarize(answers, name, version, planned=len(record.pairs))
     texts = {(row.place, row.side): row for row in service.query(answer_texts, record.id)}
     longest = max((answer.n_tokens or 0 for answer in answers), default=0)
     curve = service.query(entropy_curve, record.id, max(1, -(-longest // CURVE_STEPS)))
-    description, faults = _instrument(record.instrument, record.version)
+    description, faults = instrument_facts(name, version, by)
+    pairs = _pairs(record, answers, texts)
+    verdicts = pair_verdicts((pair.place, pair.delta) for pair in pairs)
     sides = [_side(service, side, service.query(stored_side, side)) for side in (record.left, record.right)]
     return CompareReport(
         id=record.id,
@@ -139,26 +148,26 @@ def collect(service: StoreService, comparison_id: str) -> CompareReport:
         battery=record.battery,
         at=record.at,
         written_at=utc_now(),
-        instrument=record.instrument,
-        version=record.version,
+        instrument=name,
+        version=version,
         description=description,
         known_faults=faults,
         left=_with_backends(sides[0], "left", texts),
         right=_with_backends(sides[1], "right", texts),
         summary=summary,
-        pairs=_pairs(record, answers, texts),
+        pairs=pairs,
         curve=_enough(curve),
         scales=_scales(service.query(ratings, record.id)),
-        judgements=tuple(judgements(service, record.id)),
+        judgements=tuple(judgements(service, record.id, verdicts)),
     )
 
 
-def _instrument(name: str, version: str) -> tuple[str, tuple[str, ...]]:
-    """What the instrument says of itself, where the lab still has that version of it."""
+def instrument_facts(name: str, version: str, by: Instrument | None) -> tuple[str, tuple[str, ...]]:
+    """What an instrument says of itself and its known faults, where the lab still has that version of it."""
     from lab.scoring import instrument
 
     try:
-        found = instrument(name)
+        found = by or instrument(name)
     except LabError:
         return "an instrument that this lab does not have", ()
     if found.version != version:
@@ -201,6 +210,8 @@ def _answer(answer: ComparedAnswer, text: AnswerText) -> ReportAnswer:
         mean_entropy_nats=answer.mean_entropy_nats,
         word_entropy_nats=text.word_entropy_nats,
         words=text.words,
+        started_at=text.started_at,
+        wall_ms=text.wall_ms,
     )
 
 

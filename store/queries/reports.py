@@ -24,6 +24,7 @@ class AnswerText:
     words: int | None
     backend: str
     started_at: str
+    wall_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def answer_texts(con: DuckDBPyConnection, comparison_id: str) -> list[AnswerText
             WHERE instrument = 'word-entropy' AND generation_id IN (SELECT generation_id FROM c)
             GROUP BY generation_id)
         SELECT c.place, c.side, g.prompt, g.text, w.nats AS word_entropy_nats, w.words::BIGINT AS words,
-            g.backend, g.started_at
+            g.backend, g.started_at, g.wall_ms
         FROM c JOIN generation g ON g.id = c.generation_id
         LEFT JOIN w ON w.generation_id = c.generation_id
         ORDER BY c.place, c.side

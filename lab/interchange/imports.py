@@ -1,0 +1,318 @@
+"""Files of answers into the store and back: scored again by a named instrument, held against what they say.
+
+An import keeps what a file says beside what the lab finds, and nothing that neither knows. Reading the same
+files again changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.compare.summary import FREE_PROMPT
+from lab.errors import LabError
+from lab.interchange.ab import BASELINE, AbAnswer, AbFile, AbProbe, read
+from lab.interchange.ab_values import Differs, Scores, differences, score_all
+from lab.interchange.ab_writing import lines
+from lab.interchange.lm_eval import PairedSamples, Sample, pair, read_samples
+from lab.measure.instrument import Instrument
+from lab.scoring import score_record
+from lab.textfiles import BadRow, json_lines, read_bytes
+from store.ids import new_id, utc_now
+from store.records import ImportedAnswerRecord, ImportedFileRecord, ScoreRecord
+
+if TYPE_CHECKING:
+    from lab.report.data import CompareReport, ReportAnswer
+    from store.queries.imports import ImportedAnswer
+    from store.service import StoreService
+
+AB, LM_EVAL = "ab", "lm-eval"
+TUNED = "tuned"
+MAX_BYTES = 1 << 30
+MAX_LINE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What became of an import: its id, whether it was there already, and what to tell of it."""
+
+    id: str
+    known: bool
+    form: str
+    probes: int
+    answers: int
+    conditions: tuple[str, ...]
+    differs: tuple[Differs, ...]
+    bad: tuple[BadRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+def import_ab(service: StoreService, path: Path, by: Instrument) -> Imported:
+    """Bring in a file of A/B results. Raises LabError when it has no answer that can be used."""
+    data = read_bytes(path, MAX_BYTES)
+    file = read(json_lines(io.BytesIO(data), MAX_LINE_BYTES))
+    if not file.probes:
+        raise LabError(f"{path}: no usable probe" + (f"; {file.bad[0]}" if file.bad else ""))
+    scores = score_all(file, by.score)
+    import_id, known = _kept(
+        service, [data], AB, [path.name], file.model, file.summary or {}, _ab_answers(file)
+    )
+    _keep_scores(service, import_id, scores, by)
+    return Imported(
+        id=import_id,
+        known=known,
+        form=AB,
+        probes=len(file.probes),
+        answers=len(scores),
+        conditions=file.conditions,
+        differs=tuple(differences(file, scores)),
+        bad=file.bad,
+    )
+
+
+def import_lm_eval(
+    service: StoreService,
+    base: Path,
+    tuned: Path,
+    *,
+    metric: str | None = None,
+    by_filter: str | None = None,
+) -> Imported:
+    """Bring in the samples of two runs of one task, paired on `doc_hash`. Raises LabError without a pair."""
+    contents = [read_bytes(path, MAX_BYTES) for path in (base, tuned)]
+    sides = [read_samples(json_lines(io.BytesIO(data), MAX_LINE_BYTES)) for data in contents]
+    for path, side in zip((base, tuned), sides, strict=True):
+        if not side.samples:
+            raise LabError(f"{path}: no usable sample" + (f"; {side.bad[0]}" if side.bad else ""))
+    paired = pair(sides[0], sides[1], metric, by_filter)
+    said = {"metric": paired.metric, "filter": paired.filter}
+    import_id, known = _kept(
+        service, contents, LM_EVAL, [base.name, tuned.name], None, said, _lm_eval_answers(paired), said
+    )
+    _keep_metrics(service, import_id, paired)
+    return Imported(
+        id=import_id,
+        known=known,
+        form=LM_EVAL,
+        probes=len(paired.pairs),
+        answers=2 * len(paired.pairs),
+        conditions=(BASELINE, TUNED),
+        differs=(),
+        bad=tuple(
+            BadRow(row.line, f"{path.name}: {row.reason}")
+            for path, side in zip((base, tuned), sides, strict=True)
+            for row in side.bad
+        ),
+        notes=_pairing_notes(paired),
+    )
+
+
+def _pairing_notes(paired: PairedSamples) -> tuple[str, ...]:
+    notes = [f"{paired.metric} under the filter {paired.filter}, as the harness says it"]
+    if paired.only_base or paired.only_tuned:
+        notes.append(
+            f"without a partner: {paired.only_base} of the base, {paired.only_tuned} of the tuned file"
+        )
+    if paired.other_prompts:
+        notes.append(
+            f"{paired.other_prompts} of {len(paired.pairs)} documents were asked in other words on the two "
+            "sides: their scores are hard to compare"
+        )
+    return tuple(notes)
+
+
+def _kept(
+    service: StoreService,
+    contents: Sequence[bytes],
+    form: str,
+    sources: Sequence[str],
+    model_name: str | None,
+    said: Mapping[str, object],
+    answers: Iterator[ImportedAnswerRecord],
+    choice: Mapping[str, object] | None = None,
+) -> tuple[str, bool]:
+    """The id of the import of these contents, kept now unless it is there already."""
+    from store.queries.imports import import_of
+
+    digest = hashlib.sha256()
+    for data in (form.encode(), *contents, *(str(value).encode() for value in (choice or {}).values())):
+        digest.update(hashlib.sha256(data).digest())
+    service.ingest()
+    known = service.query(import_of, digest.hexdigest())
+    if known is not None:
+        return known, True
+    record = ImportedFileRecord(
+        id=new_id(),
+        form=form,
+        sources=tuple(sources),
+        sha256=digest.hexdigest(),
+        model_name=model_name,
+        at=utc_now(),
+        said=said,
+    )
+    service.append(record, *(replace(answer, import_id=record.id) for answer in answers))
+    return record.id, False
+
+
+def _ab_answers(file: AbFile) -> Iterator[ImportedAnswerRecord]:
+    for probe in file.probes:
+        for answer in probe.answers:
+            yield ImportedAnswerRecord(
+                id=new_id(),
+                import_id="",
+                line=probe.line,
+                condition=answer.condition,
+                probe_id=probe.id,
+                domain=probe.category,
+                prompt=probe.prompt,
+                text=answer.text,
+                at=utc_now(),
+                said=answer.said,
+                said_of_probe={} if probe.ts is None else {"ts": probe.ts},
+            )
+
+
+def _lm_eval_answers(paired: PairedSamples) -> Iterator[ImportedAnswerRecord]:
+    for samples in paired.pairs:
+        for condition, sample in zip((BASELINE, TUNED), samples, strict=True):
+            yield ImportedAnswerRecord(
+                id=new_id(),
+                import_id="",
+                line=sample.line,
+                condition=condition,
+                probe_id=_document(samples[0]),
+                domain=paired.filter,
+                prompt=sample.prompt,
+                text=sample.text,
+                at=utc_now(),
+                said=dict(sample.metrics),
+                said_of_probe={
+                    "doc_hash": sample.doc_hash,
+                    "doc_id": sample.doc_id,
+                    "prompt_hash": sample.prompt_hash,
+                    "target": sample.target,
+                },
+            )
+
+
+def _document(sample: Sample) -> str:
+    """A name for a document: its number in the task, and enough of its hash to be alone."""
+    return f"{sample.doc_id} {sample.doc_hash[:12]}"
+
+
+def _keep_scores(service: StoreService, import_id: str, scores: Scores, by: Instrument) -> None:
+    """Keep what the instrument says of the answers that this version of it has not judged."""
+    from store.queries.imports import imported_answers
+
+    new: list[ScoreRecord] = []
+    for answer in service.query(imported_answers, import_id):
+        score = scores.get((answer.record.probe_id, answer.record.condition))
+        if score is not None and (by.name, by.version) not in answer.scores and score.total is not None:
+            new.append(score_record(answer.record.id, score, by))
+    if new:
+        service.append(*new)
+
+
+def _keep_metrics(service: StoreService, import_id: str, paired: PairedSamples) -> None:
+    from lab.measure.instrument import text_sha256
+    from store.queries.imports import imported_answers
+
+    name, version = metric_instrument(paired.metric, paired.filter)
+    new = [
+        ScoreRecord(
+            id=new_id(),
+            generation_id=answer.record.id,
+            instrument=name,
+            version=version,
+            text_sha256=text_sha256(answer.record.text or ""),
+            dimensions={key: float(str(value)) for key, value in answer.record.said.items()},
+            total=float(str(answer.record.said[paired.metric])),
+            at=utc_now(),
+            detail={"said_by": "lm-evaluation-harness"},
+        )
+        for answer in service.query(imported_answers, import_id)
+        if (name, version) not in answer.scores
+    ]
+    if new:
+        service.append(*new)
+
+
+def metric_instrument(metric: str, by_filter: str) -> tuple[str, str]:
+    """The instrument and version under which a metric of the harness is kept."""
+    return f"{LM_EVAL}/{metric}", by_filter
+
+
+def stored_ab(service: StoreService, import_id: str) -> AbFile:
+    """A stored import as the file that it came from. Raises LabError for one that was no A/B file."""
+    from store.queries.imports import imported_answers, imported_file
+
+    record = service.query(imported_file, import_id)
+    if record is None or record.form != AB:
+        raise LabError(f"{import_id}: no import of A/B results")
+    by_probe: dict[str, list[ImportedAnswer]] = {}
+    for answer in service.query(imported_answers, import_id):
+        by_probe.setdefault(answer.record.probe_id, []).append(answer)
+    return AbFile(
+        probes=tuple(_stored_probe(answers) for answers in by_probe.values()),
+        summary=record.said or None,
+        summary_line=0,
+        bad=(),
+    )
+
+
+def _stored_probe(answers: Sequence[ImportedAnswer]) -> AbProbe:
+    first = answers[0].record
+    return AbProbe(
+        line=first.line,
+        id=first.probe_id,
+        category=first.domain,
+        prompt=first.prompt,
+        answers=tuple(
+            AbAnswer(
+                condition=answer.record.condition, text=answer.record.text or "", said=answer.record.said
+            )
+            for answer in answers
+        ),
+        ts=first.said_of_probe.get("ts"),
+    )
+
+
+def report_as_ab(report: CompareReport) -> AbFile:
+    """A comparison in the form of A/B results: left is the baseline, right has its own name.
+
+    Raises LabError when a probe was answered several times, for which the form has no place.
+    """
+    name = report.right.words if report.right.words != BASELINE else f"{BASELINE} (right)"
+    probes: dict[str, AbProbe] = {}
+    for pair_ in report.pairs:
+        probe_id = pair_.probe_id or f"PROMPT_{pair_.place + 1:03}"
+        if probe_id in probes:
+            raise LabError(
+                f"{probe_id} has several answers a side, and A/B results have one: compare without --samples"
+            )
+        probes[probe_id] = AbProbe(
+            line=pair_.place + 1,
+            id=probe_id,
+            category=pair_.domain or FREE_PROMPT,
+            prompt=pair_.prompt,
+            answers=tuple(
+                AbAnswer(condition=condition, text=answer.text or "", said=_times(answer))
+                for condition, answer in ((BASELINE, pair_.left), (name, pair_.right))
+            ),
+            ts=pair_.left.started_at,
+        )
+    summary = {"type": "summary", "model": report.left.words, "ts": report.at}
+    return AbFile(probes=tuple(probes.values()), summary=summary, summary_line=0, bad=())
+
+
+def _times(answer: ReportAnswer) -> dict[str, float]:
+    return {} if answer.wall_ms is None else {"time_s": round(answer.wall_ms / 1e3, 2)}
+
+
+def ab_text(file: AbFile, by: Instrument) -> str:
+    """The file as text, every value worked out by this instrument now."""
+    return "".join(lines(file, score_all(file, by.score)))
