@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.cli.interchange import export_comparison, import_files, list_imports
+from lab.cli.judge import judge
 from lab.cli.output import HomeOption, JsonOption, emit, notice, say
 from lab.cli.stored import matching_probes, one_probe, open_store
 from lab.cli.workbench import ModelOption
@@ -42,6 +44,10 @@ EXAMPLE = """Examples:
 """
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.command("judge")(judge)
+app.command("import")(import_files)
+app.command("imports")(list_imports)
+app.command("export")(export_comparison)
 
 SideOption = Annotated[
     list[str] | None,

@@ -23,6 +23,7 @@ COMMANDS = {
     "entropy": "lab.cli.entropy",
     "score": "lab.cli.score",
     "compare": "lab.cli.compare",
+    "report": "lab.cli.report",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",
     "store": "lab.cli.store",
