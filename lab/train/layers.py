@@ -95,6 +95,9 @@ def recomputed_activations(model: Any) -> Iterator[None]:
 
 def _recomputing(call: Any) -> Any:
     def recomputing_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not layer.training:
+            return call(layer, *args, **kwargs)
+
         def run(parameters: Any, *args: Any) -> Any:
             layer.update(parameters)
             return call(layer, *args, **kwargs)

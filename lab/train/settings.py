@@ -24,7 +24,7 @@ ScheduleName = Literal["constant", "linear", "cosine"]
 
 IGNORED = frozenset(
     {"train", "test", "test_batches", "config", "report_to", "project_name", "trust_remote_code"}
-    | {"steps_per_report", "clear_cache_threshold", "resume_adapter_file", "lr_schedule"}
+    | {"steps_per_report", "clear_cache_threshold", "lr_schedule"}
 )
 """mlx-lm's keys that a file may hold and that have no meaning here, or are read in another form."""
 
@@ -75,7 +75,8 @@ class TrainSettings:
     """A whole recipe. `iters` None means `epochs` passes over the data.
 
     `objective_settings`, `scu` and `monitors` are read by those who own them. `val_batches` -1 is all of the
-    held-out data. `allow_repeats` lets examples be seen again: in more passes than one, or after another run.
+    held-out data; `resume_adapter_file` is an adapter to begin from. `allow_repeats` lets examples be seen
+    again: in more passes than one, or after another run.
     """
 
     data: str
@@ -111,6 +112,7 @@ class TrainSettings:
     keep_states: int = 2
     stopping: Stopping = Stopping()
     adapter_path: str | None = None
+    resume_adapter_file: str | None = None
     scu: Mapping[str, Any] | None = None
     monitors: Mapping[str, Any] | None = None
 

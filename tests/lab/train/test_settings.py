@@ -52,7 +52,10 @@ def test_settings_come_back_from_their_mapping() -> None:
         ({"lora_parameters": {"rank": 8, "alpha": 16}}, "lora_parameters.alpha"),
         ({"lora_parameters": {"dropout": 1.5}}, "lora_parameters.dropout: 1.5; expected a share below 1"),
         ({"optimizer": "lion"}, "optimizer: input should be"),
-        ({"lr_schedule": {"name": "step_decay", "arguments": [1, 2, 3]}}, "is not read; there are cosine_decay"),
+        (
+            {"lr_schedule": {"name": "step_decay", "arguments": [1, 2, 3]}},
+            "is not read; there are cosine_decay",
+        ),
         ({"lr_schedule": "cosine"}, "expected name and arguments"),
         ({"name": "../evil"}, "name: '../evil'"),
         ({"replay": {"share": 1.0}}, "replay.share"),

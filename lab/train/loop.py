@@ -1,0 +1,460 @@
+"""The training loop: batches, steps, evaluations, checkpoints, commands, one after the other.
+
+Every step follows from the settings, the seed and the state in the last checkpoint alone, so a run that was
+killed goes on to the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lab.errors import LabError
+from lab.models.adapters import WEIGHTS, read_adapter
+from lab.models.load import LoadedModel
+from lab.models.runtime import mx
+from lab.train import checkpoints
+from lab.train.checkpoints import OPTIMIZER, State
+from lab.train.control import Command, ControlReader
+from lab.train.data.ledger import write_ledger
+from lab.train.evaluation import Evaluation, chosen_items, evaluate, improvement
+from lab.train.folder import RunFolder
+from lab.train.hooks import Corpus, Findings, Hooks, MonitorContext
+from lab.train.layers import Dice, adapter_settings
+from lab.train.net import Net
+from lab.train.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
+from lab.train.plan import make_order, make_plan
+from lab.train.pulse import Pulse
+from lab.train.ranks import Ranks
+from lab.train.runlog import RunLog
+from lab.train.schedule import learning_rate
+from lab.train.settings import TrainSettings
+from lab.train.step import DivergedError, Stepper
+from store.records import AdapterRecord
+
+PAUSED_POLL_S = 0.05
+
+EndName = Literal["finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended, why in words, after how many updates, and where its adapter is."""
+
+    name: EndName
+    words: str
+    step: int
+    adapter: Path | None
+    best_step: int | None
+    best_loss_nats: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything of a run that does not change while it runs."""
+
+    settings: TrainSettings
+    folder: RunFolder
+    loaded: LoadedModel
+    net: Net
+    corpus: Corpus
+    hooks: Hooks
+    ranks: Ranks
+
+
+class Trainer:
+    """One process's part in a run."""
+
+    def __init__(self, run: Run, log: RunLog, pulse: Pulse, commands: ControlReader | None) -> None:
+        self._run, self._log, self._pulse, self._commands = run, log, pulse, commands
+        settings, hooks = run.settings, run.hooks
+        self._order = make_order(settings, run.corpus)
+        self.plan = make_plan(settings, run.corpus, self._order)
+        self._stepper = Stepper(
+            run.net,
+            hooks.objective,
+            make_optimizer(settings),
+            hooks.regularizer,
+            settings.max_grad_norm,
+            run.ranks,
+        )
+        self._dice = Dice(run.net.model)
+        self._valid = chosen_items(run.corpus.valid, settings.val_batches, settings.batch_size, settings.seed)
+        self._peak = settings.learning_rate
+        self._step = self._micro_batches = 0
+        self._elapsed_s, self._began_s = 0.0, time.monotonic()
+        self._best: tuple[int, float] | None = None
+        self._evaluated: tuple[int, float] | None = None
+        self._reference: Evaluation | None = None
+        self._misses = 0
+        self._witness: str | None = None
+        self._stop: str | None = None
+        self._epoch: tuple[int, list[Any]] = (-1, [])
+
+    def train(self, resume_from: Path | None = None) -> Outcome:
+        """Train to the end, from a checkpoint where one is given. Raises LabError and StoreError."""
+        self._run.net.model.train()
+        if resume_from is None:
+            self._begin()
+        else:
+            self._restore(resume_from)
+        while self._step < self.plan.steps:
+            stopped = self._obey()
+            if stopped is not None:
+                return self._end("stopped", stopped)
+            try:
+                self._make_step()
+            except DivergedError as error:
+                return self._end("failed", f"{error} at step {self._step + 1}: lower the learning rate")
+            self._look()
+        stopped = self._stop
+        return self._end(
+            "stopped" if stopped else "finished", stopped or f"all {self.plan.steps} steps are done"
+        )
+
+    def _begin(self) -> None:
+        if self._run.ranks.is_first:
+            self._save_adapter()
+        self._tell_regularizer()
+        self._look()
+        self._checkpoint("initial")
+
+    def _restore(self, path: Path) -> None:
+        """Take up the state of a checkpoint; what it lacks in the journals is said."""
+        state = checkpoints.load_state(path)
+        model = self._run.net.model
+        initial = checkpoints.checkpoint_path(self._run.folder.checkpoints, self._run.settings.name, 0)
+        model.load_weights(list(checkpoints.load_arrays(initial, WEIGHTS).items()), strict=False)
+        self._tell_regularizer()
+        model.load_weights(list(checkpoints.load_arrays(path, WEIGHTS).items()), strict=False)
+        restore_optimizer(self._stepper.optimizer, checkpoints.load_arrays(path, OPTIMIZER))
+        self._step, self._micro_batches = state.step, state.micro_batches
+        self._peak, self._elapsed_s = state.peak_learning_rate, state.elapsed_s
+        if state.best_step is not None and state.best_loss_nats is not None:
+            self._best = (state.best_step, state.best_loss_nats)
+        if state.reference is not None:
+            self._reference = Evaluation(*(np.array(values) for values in state.reference))
+        self._misses, self._stop = state.misses, state.stop
+        for name, hook in self._stateful():
+            hook.restore(state.hooks[name])
+        if self._run.ranks.is_first:
+            self._say_checkpoint(path, state)
+
+    def _tell_regularizer(self) -> None:
+        if self._run.hooks.regularizer is not None:
+            self._run.hooks.regularizer.begin(self._run.net.model.trainable_parameters(), self.plan.tokens)
+
+    def _make_step(self) -> None:
+        """One update, and what it measured."""
+        began_s = time.perf_counter()
+        self._pulse.say("training", self._step)
+        rows, tokens, padded, replayed = 0, 0, 0, 0
+        epoch = self._micro_batches / self._order.batches_per_epoch
+        for micro in range(self._run.settings.grad_accumulation_steps):
+            if self._micro_batches == self.plan.micro_batches:
+                break
+            items, replay_rows = self._next_items()
+            rows, replayed = rows + len(items), replayed + replay_rows
+            tokens += sum(item.length for item in items)
+            padded += len(items) * items[-1].length
+            self._dice.throw(self._run.settings.seed, self._step, micro, self._run.ranks.rank)
+            self._stepper.add(items[self._run.ranks.rank :: self._run.ranks.size])
+        rate = learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
+        result = self._stepper.update(rate)
+        self._step += 1
+        seconds = time.perf_counter() - began_s
+        self._log.metric(
+            self._step,
+            "train",
+            {
+                "loss_nats": result.loss_nats,
+                "learning_rate": rate,
+                "grad_norm": result.grad_norm,
+                "penalty_nats": result.penalty_nats,
+                "tokens": result.weight,
+                "tokens_per_second": result.weight / seconds,
+                "read_tokens_per_second": tokens / seconds,
+                "step_ms": seconds * 1e3,
+                "epoch": epoch,
+                "examples": rows,
+                "padded_share": 1.0 - tokens / padded,
+                "replay_share": replayed / rows,
+                "peak_memory_bytes": mx.get_peak_memory(),
+                **result.metrics,
+            },
+        )
+        self._observe(result.loss_nats)
+
+    def _next_items(self) -> tuple[list[Any], int]:
+        """The items of the next micro-batch by length, and how many of them are replay."""
+        number, index = divmod(self._micro_batches, self._order.batches_per_epoch)
+        if self._epoch[0] != number:
+            self._epoch = (number, self._order.epoch(number))
+        plan = self._epoch[1][index]
+        self._micro_batches += 1
+        corpus = self._run.corpus
+        items = [corpus.train[row] for row in plan.train] + [corpus.replay[row] for row in plan.replay]
+        return sorted(items, key=lambda item: item.length), len(plan.replay)
+
+    def _observe(self, loss_nats: float) -> None:
+        """Let the regularizer measure; what it says of stopping is a witness, not a verdict."""
+        regularizer = self._run.hooks.regularizer
+        if regularizer is None or self._step % regularizer.every:
+            return
+        found = regularizer.observe(self._step, loss_nats, self._run.net.model.trainable_parameters())
+        self._witness = found.stop
+        self._note(regularizer.name, found)
+
+    def _look(self) -> None:
+        """Evaluate, let monitors measure, and save, each where it is due after this step."""
+        settings = self._run.settings
+        last = self._step == self.plan.steps
+        due = self._step % settings.steps_per_eval == 0 or last
+        best = due and len(self._valid) > 0 and self._evaluate()
+        for monitor in self._run.hooks.monitors:
+            if due if monitor.every is None else self._step % monitor.every == 0:
+                self._measure(monitor)
+        if self._too_long():
+            self._stop = f"{settings.stopping.max_minutes:g} minutes of training are over"
+        if self._step > 0 and not last and (best or self._step % settings.save_every == 0):
+            self._checkpoint("best" if best else "periodic")
+
+    def _evaluate(self) -> bool:
+        """Measure the held-out loss; whether it is the best so far."""
+        self._pulse.say("evaluating", self._step)
+        run = self._run
+        found = evaluate(run.net, run.hooks.objective, self._valid, run.settings.batch_size, run.ranks)
+        self._evaluated = (self._step, found.loss_nats)
+        best = self._best is None or found.loss_nats < self._best[1]
+        if best:
+            self._best = (self._step, found.loss_nats)
+        values: dict[str, float | None] = {
+            "loss_nats": found.loss_nats,
+            "perplexity": found.perplexity,
+            "weight": float(found.weights.sum()),
+            "best": float(best),
+        }
+        if self._reference is not None:
+            gain = improvement(self._reference, found)
+            values |= {"improvement_nats": gain.nats, "improvement_half_width_nats": gain.half_width}
+            self._misses = 0 if gain.is_real else self._misses + 1
+        if self._reference is None or self._misses == 0:
+            self._reference = found
+        self._log.metric(self._step, "valid", values)
+        self._check_patience()
+        return best
+
+    def _check_patience(self) -> None:
+        patience = self._run.settings.stopping.patience
+        if not patience or self._misses < patience or self._best is None:
+            return
+        witness = f"; second witness: {self._witness}" if self._witness else ""
+        self._stop = (
+            f"held-out loss has not gone down by more than its 95 % interval for {self._misses} evaluations "
+            f"(best {self._best[1]:.4f} nats at step {self._best[0]}){witness}"
+        )
+
+    def _measure(self, monitor: Any) -> None:
+        """One monitor on the first rank; what it draws or changes in the model's mode leaves no trace."""
+        if not self._run.ranks.is_first:
+            return
+        self._pulse.say("evaluating", self._step, monitor.name)
+        run = self._run
+        run.net.model.eval()
+        context = MonitorContext(
+            run.folder.run_id,
+            self._step,
+            self.plan.steps,
+            run.loaded,
+            run.net,
+            run.hooks.objective,
+            run.folder.path,
+            self._save_adapter,
+        )
+        found = monitor.measure(context)
+        run.net.model.train()
+        self._note(monitor.name, found)
+        if found.stop is not None:
+            self._stop = found.stop
+
+    def _note(self, source: str, found: Findings) -> None:
+        """Findings as records of this step."""
+        if (source, self._step) in self._log.said.metrics:
+            return
+        for record in (*found.records, *found.generations):
+            self._log.write(record)
+        for generation in found.generations:
+            self._log.sample(self._step, source, generation.id)
+        for name, level, words in found.events:
+            self._log.event(self._step, name, words, level)
+        self._log.metric(self._step, source, found.values, found.words)
+
+    def _too_long(self) -> bool:
+        minutes = self._run.settings.stopping.max_minutes
+        return minutes > 0 and self._seconds() > 60.0 * minutes
+
+    def _seconds(self) -> float:
+        """Time spent in all processes of the run."""
+        return self._elapsed_s + time.monotonic() - self._began_s
+
+    # Commands: the first rank reads and decides, all of them obey before the same step.
+
+    def _obey(self) -> str | None:
+        """Do what was asked since the last step; the reason to stop, if there is one."""
+        paused = False
+        while True:
+            for command in self._heard():
+                match command.name:
+                    case "stop":
+                        words = str(command.value or "asked to stop")
+                        self._log.event(self._step, "stopping", words, command=command.id)
+                        return words
+                    case "pause" | "resume":
+                        paused = command.name == "pause"
+                        said = "paused" if paused else "unpaused"
+                        self._log.event(self._step, said, f"asked to {command.name}", command=command.id)
+                    case "save":
+                        self._checkpoint("asked")
+                        self._log.event(self._step, "saved", "asked to save", command=command.id)
+                    case "set":
+                        self._set(command)
+            if not paused:
+                return None
+            self._pulse.say("paused", self._step)
+            time.sleep(PAUSED_POLL_S)
+
+    def _heard(self) -> Iterator[Command]:
+        """The new commands, the same on every rank; a decision of the first rank's own is one of them."""
+        message = b""
+        if self._run.ranks.is_first:
+            commands = self._commands.poll() if self._commands is not None else []
+            if self._stop is not None:
+                commands.append(Command(name="stop", value=self._stop))
+            message = json.dumps([asdict(command) for command in commands]).encode() if commands else b""
+        for fields in json.loads(self._run.ranks.from_first(message) or b"[]"):
+            yield Command(**fields)
+
+    def _set(self, command: Command) -> None:
+        """Change a setting; it is in a checkpoint before it is used."""
+        try:
+            words = self._changed(command.key, command.value)
+        except LabError as error:
+            self._log.event(self._step, "refused", str(error), "warning", command=command.id)
+            return
+        self._checkpoint("set")
+        self._log.event(self._step, "set", words, command=command.id)
+
+    def _changed(self, key: str, value: Any) -> str:
+        if key == "learning_rate":
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise LabError(f"learning_rate: {value!r}; expected a rate above 0")
+            self._peak = float(value)
+            now = learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
+            return f"learning_rate is {value:g} (now {now:.3g} by the schedule)"
+        owner, _, name = key.partition(".")
+        hooks = dict(self._stateful())
+        if not name or owner not in hooks:
+            known = ", ".join(["learning_rate", *(f"{hook}.…" for hook in hooks)])
+            raise LabError(f"{key}: nothing of that name can be set; there are {known}")
+        return str(hooks[owner].set(name, value))
+
+    def _stateful(self) -> list[tuple[str, Any]]:
+        """Everything with a state and settings of its own, by the name that commands use."""
+        hooks = self._run.hooks
+        found: list[tuple[str, Any]] = [("objective", hooks.objective)]
+        if hooks.regularizer is not None:
+            found.append((hooks.regularizer.name, hooks.regularizer))
+        return found + [(monitor.name, monitor) for monitor in hooks.monitors]
+
+    # Checkpoints: the first rank writes.
+
+    def _checkpoint(self, reason: str) -> None:
+        """Write a checkpoint that can be gone on from."""
+        if not self._run.ranks.is_first:
+            return
+        self._pulse.say("saving", self._step)
+        settings, folder = self._run.settings, self._run.folder
+        adapter = self._save_adapter()
+        path = checkpoints.checkpoint_path(folder.checkpoints, settings.name, self._step)
+        # Flushed together with every line before it: what the state builds on is then on the disk.
+        self._log.write(adapter, durable=True)
+        state = self._state(reason)
+        checkpoints.save_state(path, state, optimizer_arrays(self._stepper.optimizer))
+        write_ledger(folder.ledger, self._seen())
+        self._log.checkpoint(self._step, str(path), adapter.id, reason, state.valid_loss_nats)
+        checkpoints.prune(folder.checkpoints, settings.keep_states)
+
+    def _save_adapter(self) -> AdapterRecord:
+        """The weights of this step as an adapter on the disk."""
+        settings, folder = self._run.settings, self._run.folder
+        path = checkpoints.checkpoint_path(folder.checkpoints, settings.name, self._step)
+        said = {
+            **adapter_settings(self._run.loaded, settings),
+            "run_id": folder.run_id,
+            "step": self._step,
+            "objective": settings.objective,
+            "learning_rate": settings.learning_rate,
+            "seed": settings.seed,
+        }
+        checkpoints.save_adapter(path, self._run.net.model, said)
+        return read_adapter(path).record
+
+    def _state(self, reason: str) -> State:
+        best_step, best_loss = self._best or (None, None)
+        reference, evaluated = self._reference, self._evaluated
+        return State(
+            step=self._step,
+            micro_batches=self._micro_batches,
+            peak_learning_rate=self._peak,
+            elapsed_s=self._seconds(),
+            reason=reason,
+            model_id=self._run.loaded.record.id,
+            data_sha256=self._run.corpus.sha256,
+            valid_loss_nats=evaluated[1] if evaluated and evaluated[0] == self._step else None,
+            best_step=best_step,
+            best_loss_nats=best_loss,
+            reference=None if reference is None else (reference.totals.tolist(), reference.weights.tolist()),
+            misses=self._misses,
+            stop=self._stop,
+            hooks={name: dict(hook.state()) for name, hook in self._stateful()},
+        )
+
+    def _say_checkpoint(self, path: Path, state: State) -> None:
+        """A kill between the writing of a checkpoint and of its record leaves the record for now."""
+        adapter = read_adapter(path).record
+        self._log.write(adapter)
+        self._log.checkpoint(state.step, str(path), adapter.id, state.reason, state.valid_loss_nats)
+
+    def _seen(self) -> Sequence[str]:
+        """Hashes of the training examples of all micro-batches so far."""
+        train = self._run.corpus.train
+        epochs, index = divmod(self._micro_batches, self._order.batches_per_epoch)
+        if epochs:
+            return [item.sha256 for item in train]
+        return [train[row].sha256 for plan in self._order.epoch(0)[:index] for row in plan.train]
+
+    def _end(self, name: EndName, words: str) -> Outcome:
+        """Save what there is, put the best adapter where people look for it, and say how it ended."""
+        best_step, best_loss = self._best or (self._step, None)
+        adapter: Path | None = None
+        if self._run.ranks.is_first:
+            if name != "failed":
+                self._checkpoint("final" if name == "finished" else "stopped")
+            source = checkpoints.checkpoint_path(
+                self._run.folder.checkpoints, self._run.settings.name, best_step
+            )
+            if source.exists():
+                given = self._run.settings.adapter_path
+                adapter = Path(given).expanduser() if given else self._run.folder.adapter
+                checkpoints.copy_adapter(source, adapter)
+            level: Literal["info", "error"] = "error" if name == "failed" else "info"
+            self._log.event(self._step, name, words, level, always=True)
+        self._pulse.say("ended", self._step, f"{name}: {words}")
+        return Outcome(name, words, self._step, adapter, best_step if self._best else None, best_loss)
