@@ -48,6 +48,7 @@ class CompareDialog(Dialog[Wanted]):
     CompareDialog Input { width: 1fr; }
     CompareDialog .small { width: 8; }
     CompareDialog .says { color: $secondary; padding-left: 12; height: 1; }
+    CompareDialog .buttons .note { width: 1fr; }
     CompareDialog .heading { color: $muted; margin-top: 1; }
     CompareDialog.-short > Vertical { padding: 0 2; max-height: 100%; }
     CompareDialog.-short .heading { margin-top: 0; }
@@ -87,7 +88,7 @@ class CompareDialog(Dialog[Wanted]):
                     value=not self._n_chosen,
                     name="battery",
                 )
-                chosen = f"the {self._n_chosen} selected on Probes"
+                chosen = f"the probes selected on Probes: {self._n_chosen or 'none'}"
                 yield RadioButton(
                     Content(chosen), value=bool(self._n_chosen), name="chosen", disabled=not self._n_chosen
                 )

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from lab.safetext import safe_line, safe_text
 from screens.compare.alternatives import AlternativesPanel
 from screens.compare.blind import order_of
+from screens.compare.desk import SIDES
 from screens.compare.diff import MODES, DiffMode, changed_pieces
 from screens.compare.heat import KINDS, HeatKind, value_of
 from screens.compare.legend import PairLegend
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from screens.workbench import Answer
 
 BORDER_ROOM = 4
-SIDES: tuple[SideName, SideName] = ("left", "right")
 LETTERS = ("A", "B")
 
 
@@ -75,6 +75,11 @@ class PairView(Vertical):
     def tapes(self) -> tuple[PairTape, PairTape]:
         return self.query_one("#left-tape", PairTape), self.query_one("#right-tape", PairTape)
 
+    @property
+    def order(self) -> tuple[SideName, SideName]:
+        """Which side stands in the left and which in the right pane."""
+        return self._order
+
     def side_at(self, pane: int) -> SideName:
         """Which side stands in the left (0) or right (1) pane."""
         return self._order[pane]
@@ -106,6 +111,7 @@ class PairView(Vertical):
         )
         turned = blind != self.blind
         self.pair, self.words, self.blind, self.rater = pair, words, blind, rater
+        self.set_class(blind, "-blind")
         self._order = order_of(pair.comparison_id, pair.place, rater) if blind and pair else SIDES
         if other or turned:
             self._changed = {}
@@ -232,8 +238,7 @@ class PairView(Vertical):
         scores, scores_box = self.query_one(ScorePanel), self.query_one("#scores-pane")
         if self.pair is None or self.blind:
             panel.show(None)
-            scores.show(None, "hidden until V shows the sides" if self.blind else "")
-            box.border_title = scores_box.border_title = Content("Hidden" if self.blind else "")
+            scores.show(None)
             return
         side, token = self._cursor()
         place = place_of(self.pair, self.parting, side, token)
@@ -292,8 +297,8 @@ class PairView(Vertical):
         self.folds = not self.folds
         self.draw(force=True)
 
-    def with_overlays(self, pair: Pair) -> None:
-        """The same pair, now with its overlays."""
+    def take_overlays(self, pair: Pair) -> None:
+        """What came for a pair, if it is still the one that is shown."""
         if self.pair is not None and (pair.comparison_id, pair.place) == (
             self.pair.comparison_id,
             self.pair.place,

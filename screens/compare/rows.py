@@ -19,12 +19,13 @@ SEED = 5
 WHEN = 13
 PROGRESS = 9
 INSTRUMENT = 14
+WIDE = 100
 UNCHANGED = 0.5
 
 
 def comparison_cells(row: ComparisonRow, width: int) -> list[Cell]:
     """When, what against what, of which battery, how far it is, by which instrument."""
-    with_instrument = width >= 100
+    with_instrument = width >= WIDE
     room = width - WHEN - PROGRESS - 12 - (INSTRUMENT if with_instrument else 0)
     half = max(8, (room - 5) // 2)
     done = row.finished >= row.planned
@@ -42,6 +43,15 @@ def comparison_cells(row: ComparisonRow, width: int) -> list[Cell]:
         if with_instrument
         else cells
     )
+
+
+def comparisons_header(width: int) -> Content:
+    """The names of the columns, over `comparison_cells` of the same width."""
+    with_instrument = width >= WIDE
+    half = max(8, (width - WHEN - PROGRESS - 12 - (INSTRUMENT if with_instrument else 0) - 5) // 2)
+    instrument = " instrument" if with_instrument else ""
+    line = f"  {'when':<{WHEN}}{'left':<{half}}     {'right':<{half}} {'probes':<11}{'pairs':>{PROGRESS}}"
+    return Content.styled(clip(line + instrument, width + 2), "$muted")
 
 
 def pair_cells(row: PairRow, width: int, blind: bool, rated: bool) -> list[Cell]:

@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from screens.formats import MISSING, clip
 
-NUMBER = 8
-NAME = 20
+NUMBER, NARROW_NUMBER = 8, 7
+NARROW = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,14 @@ class ScorePanel(Widget):
 def score_rows(scores: PairScores, width: int, height: int) -> list[Content]:
     """Header, total, then dimensions by the size of their deltas; failure modes last, where there are any."""
     left, right = scores.left, scores.right
-    name = max(10, width - 3 * NUMBER)
-    rows = [Content.styled(f"{'':<{name}}{'left':>{NUMBER}}{'right':>{NUMBER}}{'Δ':>{NUMBER}}", "$muted")]
+    number = NARROW_NUMBER if width < NARROW else NUMBER
+    name = max(10, width - 3 * number)
+    rows = [Content.styled(f"{'':<{name}}{'left':>{number}}{'right':>{number}}{'Δ':>{number}}", "$muted")]
     totals = (left.total if left else None, right.total if right else None)
-    rows.append(_row("total", *totals, name, strong=True))
+    rows.append(_row("total", *totals, name, number, strong=True))
     modes = _modes(left, right, width)
     for dimension, before, after in ranked(left, right)[: max(0, height - len(rows) - len(modes))]:
-        rows.append(_row(dimension.replace("_", " "), before, after, name))
+        rows.append(_row(dimension.replace("_", " "), before, after, name, number))
     return [*rows, *modes][:height]
 
 
@@ -92,14 +93,16 @@ def ranked(
     return sorted(entries, key=lambda entry: -abs(difference(entry[1], entry[2]) or 0.0))
 
 
-def _row(label: str, left: float | None, right: float | None, name: int, strong: bool = False) -> Content:
+def _row(
+    label: str, left: float | None, right: float | None, name: int, number: int, strong: bool = False
+) -> Content:
     delta = difference(left, right)
     color = "$muted" if not delta else "$success" if delta > 0 else "$error"
     quiet = "" if left or right else "$muted"
     return Content.assemble(
         (f"{clip(label, name - 1):<{name}}", "bold" if strong else quiet),
-        (f"{_figure(left):>{NUMBER}}{_figure(right):>{NUMBER}}", "bold" if strong else quiet),
-        (f"{delta_words(delta):>{NUMBER}}", f"bold {color}" if strong else color),
+        (f"{_figure(left):>{number}}{_figure(right):>{number}}", "bold" if strong else quiet),
+        (f"{delta_words(delta):>{number}}", f"bold {color}" if strong else color),
     )
 
 
