@@ -15,15 +15,10 @@ from store.queries.answers import (
     run_rows,
 )
 from store.queries.compare import (
-    ComparedAnswer,
     ComparisonRow,
     PairFilter,
     PairRow,
-    RatingRow,
     StoredSide,
-    answered,
-    compared_answers,
-    compared_generation,
     comparison,
     count_comparisons,
     count_pairs,
@@ -32,9 +27,16 @@ from store.queries.compare import (
     page_comparisons,
     page_pairs,
     pair_position,
+    stored_side,
+)
+from store.queries.compared import (
+    ComparedAnswer,
+    RatingRow,
+    answered,
+    compared_answers,
+    compared_generation,
     pair_probes,
     ratings,
-    stored_side,
     unscored_pairs,
 )
 from store.queries.overview import counts, seeds_version, setting
