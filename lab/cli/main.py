@@ -22,6 +22,8 @@ COMMANDS = {
     "generate": "lab.cli.generate",
     "entropy": "lab.cli.entropy",
     "score": "lab.cli.score",
+    "train": "lab.cli.train",
+    "watch": "lab.cli.watch",
     "compare": "lab.cli.compare",
     "report": "lab.cli.report",
     "probes": "lab.cli.probes",

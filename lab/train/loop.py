@@ -286,7 +286,7 @@ class Trainer:
 
     def _note(self, source: str, found: Findings) -> None:
         """Findings as records of this step."""
-        if (source, self._step) in self._log.said.metrics:
+        if found == Findings() or (source, self._step) in self._log.said.metrics:
             return
         for record in (*found.records, *found.generations):
             self._log.write(record)

@@ -22,11 +22,19 @@ _CLASSES: Mapping[str, Any] = {
 }
 
 
+_DECAYING = frozenset({"adamw", "sgd", "muon", "apollo"})
+"""Those that take a weight decay of their own."""
+
+
 def make_optimizer(settings: TrainSettings) -> Any:
     """The optimizer of `settings` with the options of its own name. Raises LabError for options it lacks."""
     options = dict(settings.optimizer_config.get(settings.optimizer, {}))
     if settings.optimizer == "apollo":
         options.setdefault("seed", settings.seed)
+    # Beside a control unit λ is to be the only pull on the weights.
+    alone = settings.scu is not None and settings.optimizer in _DECAYING
+    if alone and options.setdefault("weight_decay", 0.0) > 0.0:
+        raise LabError(f"optimizer_config.{settings.optimizer}.weight_decay: expected 0 beside scu")
     if isinstance(options.get("betas"), list):
         options["betas"] = tuple(options["betas"])
     try:

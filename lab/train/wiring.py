@@ -5,6 +5,8 @@ from __future__ import annotations
 from lab.errors import LabError
 from lab.models.load import LoadedModel
 from lab.train.hooks import Hooks
+from lab.train.scu.regularizer import Scu
+from lab.train.scu.settings import from_mapping
 from lab.train.settings import TrainSettings
 from lab.train.sft import Sft
 
@@ -13,7 +15,7 @@ def build_hooks(settings: TrainSettings, loaded: LoadedModel) -> Hooks:
     """What `settings` names. Raises LabError for what this lab does not have."""
     if settings.objective != Sft.name:
         raise LabError(f"objective: {settings.objective!r} is not known; there is {Sft.name}")
-    for name in ("scu", "monitors"):
-        if getattr(settings, name) is not None:
-            raise LabError(f"{name}: nothing of this name can be trained with yet; leave it out")
-    return Hooks(objective=Sft())
+    if settings.monitors is not None:
+        raise LabError("monitors: there are none yet; leave it out")
+    scu = None if settings.scu is None else Scu(from_mapping(settings.scu))
+    return Hooks(objective=Sft(), regularizer=scu)

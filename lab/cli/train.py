@@ -1,0 +1,200 @@
+"""`lantern train`: start a run, or go on with one, and follow it; the run itself is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lab.cli.output import HomeOption, JsonOption, emit, notice, say
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.train.folder import RunFolder
+    from lab.train.settings import TrainSettings
+    from store.home import Home
+
+INTERRUPTED = 130
+EXAMPLE = """Examples:
+
+  lantern train --data ./data --mask-prompt --learning-rate 1e-4
+
+  lantern train sft --model ./model --data ./data --detach
+
+  lantern train recipe.yaml --set batch_size=8 --set lora_parameters.rank=16 --ranks 2
+
+  lantern train --resume last
+"""
+
+
+def command(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe: a YAML file with mlx-lm's keys, or a shipped one.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="A directory with train.jsonl and valid.jsonl, or a file.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A model folder, a hub id, or wick.", envvar="LANTERN_MODEL"),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the run.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Its peak.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
+    iters: Annotated[int | None, typer.Option("--iters", min=1, help="Micro-batches, as in mlx-lm.")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the data.")] = None,
+    mask_prompt: Annotated[
+        bool | None, typer.Option("--mask-prompt/--no-mask-prompt", help="Learn only the answers.")
+    ] = None,
+    adapter_path: Annotated[
+        str | None, typer.Option("--adapter-path", help="Where the adapter goes in the end.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    allow_repeats: Annotated[
+        bool | None, typer.Option("--allow-repeats", help="Examples may be seen again.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting of a recipe, as KEY=VALUE in YAML.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: its id, name, or last.")
+    ] = None,
+    ranks: Annotated[int, typer.Option("--ranks", min=1, help="Processes that share the work.")] = 1,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Fine-tune a model, watched; Ctrl-C stops the run after its step, with everything saved."""
+    from lab.train.folder import find_run
+    from store.home import Home
+
+    where = Home.resolve(home)
+    given = {
+        "data": data,
+        "model": model,
+        "name": name,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "iters": iters,
+        "epochs": epochs,
+        "mask_prompt": mask_prompt,
+        "adapter_path": str(Path(adapter_path).expanduser().absolute()) if adapter_path else None,
+        "seed": seed,
+        "allow_repeats": allow_repeats,
+        **_changes(changes or []),
+    }
+    if "MLX_RANK" in os.environ:
+        return _train_here(where, recipe, given, resume)
+    if resume is None:
+        folder = _created(where, _settings(recipe, given))
+    else:
+        folder = find_run(where, resume)
+        _check_resumable(folder)
+    return _start(where, folder, ranks, detach, as_json)
+
+
+command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
+
+
+def _settings(recipe: str | None, given: dict[str, Any]) -> TrainSettings:
+    from lab.train.recipe import Recipe, find_recipe
+
+    found = find_recipe(recipe) if recipe else Recipe("lantern train", {}, {})
+    if "data" not in {**found.values, **{key: value for key, value in given.items() if value is not None}}:
+        raise LabError("no data: give --data with a directory that holds train.jsonl and valid.jsonl")
+    settings = found.settings(**_merged(given, found.values))
+    if not Path(settings.data).expanduser().exists():
+        raise LabError(f"no data at {settings.data}: give a directory with train.jsonl, or a JSONL file")
+    return settings
+
+
+def _changes(texts: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a dotted key is a setting inside another."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise LabError(f"--set {text!r}: expected KEY=VALUE, such as batch_size=8")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LabError(f"--set {text!r}: the value is not YAML") from error
+        *outer, last = key.split(".")
+        place = found
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = parsed
+    return found
+
+
+def _merged(given: dict[str, Any], values: Any) -> dict[str, Any]:
+    """Settings inside others are changed one by one, the recipe's own stay."""
+    return {
+        key: {**values[key], **value}
+        if isinstance(value, dict) and isinstance(values.get(key), dict)
+        else value
+        for key, value in given.items()
+    }
+
+
+def _created(home: Home, settings: TrainSettings) -> RunFolder:
+    from dataclasses import replace
+
+    from lab.train.folder import create_run
+    from lab.train.settings import as_mapping
+
+    model = Path(settings.model).expanduser()
+    settings = replace(
+        settings,
+        data=str(Path(settings.data).expanduser().absolute()),
+        model=str(model.absolute()) if model.exists() else settings.model,
+    )
+    return create_run(home, as_mapping(settings))
+
+
+def _check_resumable(folder: RunFolder) -> None:
+    if folder.presence() in ("running", "paused"):
+        raise LabError(f"run {folder.run_id[-8:]} is running: `lantern watch {folder.run_id[-8:]}` shows it")
+    beat = folder.read_heartbeat()
+    if beat is not None and beat.words.startswith("finished"):
+        raise LabError(f"run {folder.run_id[-8:]} has finished: there is nothing to go on with")
+
+
+def _start(home: Home, folder: RunFolder, ranks: int, detach: bool, as_json: bool) -> int:
+    from lab.cli.watch import follow
+    from lab.train.launch import launch
+
+    process = launch(home, folder, ranks)
+    short = folder.run_id[-8:]
+    if detach:
+        if as_json:
+            emit({"run_id": folder.run_id, "folder": folder.path, "pid": process.pid})
+        else:
+            say(f"run {folder.run_id} is on its way; `lantern watch {short}` shows it")
+        return 0
+    if not as_json:
+        notice(f"run {folder.run_id} · Ctrl-C stops it · `lantern watch {short}` from any terminal")
+    return follow(home, folder, as_json=as_json, stop_on_interrupt=True, is_over=lambda: _is_over(process))
+
+
+def _is_over(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def _train_here(home: Home, recipe: str | None, given: dict[str, Any], resume: str | None) -> int:
+    """One rank under mlx.launch: rank 0 makes the run, the others hear where it is."""
+    from lab.train.folder import RunFolder, find_run
+    from lab.train.ranks import join_ranks
+    from lab.train.worker import train_run
+
+    ranks = join_ranks()
+    path = b""
+    if ranks.is_first:
+        folder = find_run(home, resume) if resume else _created(home, _settings(recipe, given))
+        path = str(folder.path).encode()
+    return train_run(home, RunFolder(Path(ranks.from_first(path).decode())))
