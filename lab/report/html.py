@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from lab.measure import degeneration, relevance
 from lab.measure.statistics import power_table
 from lab.report import sentences, words
 from lab.report.pairs import by_cluster
@@ -37,6 +38,10 @@ def to_html(report: CompareReport, max_pairs: int = MAX_PAIRS) -> str:
         overall=report.summary.battery.overall,
         plots=_plots(report),
         power=power_table(),
+        failures_by=(
+            f"{degeneration.NAME} {degeneration.VERSION}",
+            f"{relevance.NAME} {relevance.VERSION}",
+        ),
         shown=report.pairs[:max_pairs],
         by_cluster=by_cluster(report.pairs),
         styles=Markup((TEMPLATES / "compare.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file

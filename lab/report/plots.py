@@ -132,8 +132,8 @@ def slopes(probes: Sequence[ProbeDelta], names: tuple[str, str], unit: str) -> M
         circle(x2, y(tuned), 4, "dot-right"),
         label(x1 - 8, y(base) + 4, number(base), "value-left", "end"),
         label(x2 + 8, y(tuned) + 4, number(tuned), "value-right", "start"),
-        label(x1, bottom, shortened(names[0], 24), "label"),
-        label(x2, bottom, shortened(names[1], 24), "label"),
+        label(LEFT, bottom, shortened(names[0], 28), "label", "start"),
+        label(WIDTH - RIGHT, bottom, shortened(names[1], 28), "label", "end"),
     )
 
 
@@ -241,11 +241,13 @@ def _forest_row(row: ComparisonRow, x: Scale, y: float, names_end: float) -> Mar
         label(names_end - 36, y + 4, shortened(row.label, 20), anchor="end"),
         label(names_end, y + 4, str(row.n), "axis-title", anchor="end"),
     ]
+    dot = "dot-open"
     if effect.lower is not None and effect.upper is not None:
         shapes.append(line(x(effect.lower), y, x(effect.upper), y, "whisker"))
+        dot = "dot-right"
     if effect.value is not None:
         tip = f"{row.label}: {signed(effect.value)}, n = {row.n}"
-        shapes.append(circle(x(effect.value), y, 4.5, "dot-right", tip))
+        shapes.append(circle(x(effect.value), y, 4.5, dot, tip))
     return element("g", *shapes)
 
 
