@@ -21,6 +21,7 @@ from store.home import Home
 from store.queries import PairFilter, compared_generation, page_comparisons, page_pairs
 from store.service import StoreService
 from tests.hostile import HOSTILE
+from tests.lab.cli.calls import Ran, call
 from tests.lab.cli.shell import ROOT, lantern
 from tests.lab.compare.adapters import write_adapter
 from tests.lab.compare.recomputed import Recomputed, exact_p, holm
@@ -50,6 +51,13 @@ def compared(tuned: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     arguments = ("--limit", "12", "--max-tokens", "48", "--seed", "5", "--json")
     result = lantern("compare", "--right", f"adapter={tuned}", *arguments, home=home)
     return home, json.loads(result.stdout)
+
+
+def here(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code: int = 0) -> Ran:
+    """Run a command in this process, which costs no start."""
+    ran = call(capsys, *arguments, "--home", str(home))
+    assert ran.code == code, ran.err
+    return ran
 
 
 def near(value: float | None) -> Any:
@@ -142,12 +150,13 @@ def test_its_numbers_are_those_of_plain_sql(compared: tuple[Path, dict[str, Any]
     assert any("exact test" in caution for caution in document["summary"]["battery"]["cautions"])
 
 
-def test_the_same_numbers_are_shown_again_and_as_tables(compared: tuple[Path, dict[str, Any]]) -> None:
+def test_the_same_numbers_are_shown_again_and_as_tables(
+    capsys: pytest.CaptureFixture[str], compared: tuple[Path, dict[str, Any]]
+) -> None:
     home, document = compared
-    again = json.loads(lantern("compare", "show", "--json", home=home).stdout)
-    assert again == document
+    assert json.loads(here(capsys, home, "compare", "show", "--json").out) == document
     beginning = document["comparison"]["id"][:20]
-    text = lantern("compare", "show", beginning, home=home).stdout.decode()
+    text = here(capsys, home, "compare", "show", beginning).out
     overall = document["summary"]["battery"]["overall"]
     counts = (
         f"{overall['improved']} improved, {overall['regressed']} regressed, {overall['unchanged']} unchanged"
@@ -156,17 +165,19 @@ def test_the_same_numbers_are_shown_again_and_as_tables(compared: tuple[Path, di
     assert f"{overall['test']['effect']['value']:+.2f}" in text
     for needed in ("lantern-v1 1", "n = 12", "[95%]", "p Holm", "after the fact", "n needed", "(W + ½T)/N"):
         assert needed in text
-    (listed,) = json.loads(lantern("compare", "list", "--json", home=home).stdout)
+    (listed,) = json.loads(here(capsys, home, "compare", "list", "--json").out)
     assert (listed["id"], listed["planned"], listed["finished"]) == (document["comparison"]["id"], 12, 12)
 
 
-def test_another_instrument_reads_the_same_answers(compared: tuple[Path, dict[str, Any]]) -> None:
+def test_another_instrument_reads_the_same_answers(
+    capsys: pytest.CaptureFixture[str], compared: tuple[Path, dict[str, Any]]
+) -> None:
     home, document = compared
-    missing = lantern("compare", "show", "-i", "lek-v2", home=home, check=False)
-    assert (missing.returncode, missing.stdout) == (1, b"")
-    assert b"no probe has a score on both sides" in missing.stderr
-    lantern("score", "--store", "-i", "lek-v2", home=home)
-    other = json.loads(lantern("compare", "show", "-i", "lek-v2", "--json", home=home).stdout)
+    missing = here(capsys, home, "compare", "show", "-i", "lek-v2", code=1)
+    assert missing.out == ""
+    assert "no probe has a score on both sides" in missing.err
+    here(capsys, home, "score", "--store", "-i", "lek-v2")
+    other = json.loads(here(capsys, home, "compare", "show", "-i", "lek-v2", "--json").out)
     assert other["comparison"]["instrument"] == "lek-v2"
     assert other["summary"]["battery"]["overall"]["measure"]["instrument"] == "lek-v2"
     with stored(home) as service:
@@ -179,8 +190,10 @@ def test_another_instrument_reads_the_same_answers(compared: tuple[Path, dict[st
     assert other["summary"]["battery"]["overall"]["tuned"]["value"] == near(row["mean"])
 
 
-def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(tuned: Path, tmp_path: Path) -> None:
-    arguments = ("--right", f"adapter={tuned}", "--limit", "16", "--max-tokens", "64", "--batch-size", "4")
+def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(
+    capsys: pytest.CaptureFixture[str], tuned: Path, tmp_path: Path
+) -> None:
+    arguments = ("--right", f"adapter={tuned}", "--limit", "16", "--max-tokens", "48", "--batch-size", "4")
     code, err = interrupted(tmp_path, "compare", *arguments, after=3)
     assert code == 130
     assert "Traceback" not in err
@@ -201,8 +214,8 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(tuned: Path, tmp_path:
         assert before.items() <= after.items()
         assert_equals_plain_sql(service, document)
     # Everything is there: going on once more loads nothing and says the same.
-    again = lantern("compare", "--resume", "last", "--json", "--model", "/nowhere", home=tmp_path)
-    assert json.loads(again.stdout) == document
+    again = here(capsys, tmp_path, "compare", "--resume", "last", "--json", "--model", "/nowhere")
+    assert json.loads(again.out) == document
 
 
 def interrupted(home: Path, *arguments: str, after: int) -> tuple[int, str]:
@@ -237,10 +250,9 @@ def finished_answers(service: StoreService, comparison_id: str) -> dict[tuple[st
 
 def test_equal_sides_give_equal_texts_and_no_difference(tmp_path: Path) -> None:
     idle = write_adapter(tmp_path / "idle", WICK, strength=0.0)
-    arguments = ("--limit", "8", "--max-tokens", "40", "--json")
-    document = json.loads(
-        lantern("compare", "--right", f"adapter={idle}", *arguments, home=tmp_path / "home").stdout
-    )
+    arguments = ("--limit", "8", "--max-tokens", "32", "--json")
+    result = lantern("compare", "--right", f"adapter={idle}", *arguments, home=tmp_path / "home")
+    document = json.loads(result.stdout)
     battery = document["summary"]["battery"]
     assert (battery["overall"]["unchanged"], battery["overall"]["test"]["effect"]["value"]) == (8, 0)
     assert battery["overall"]["test"]["p_value"] == 1
@@ -254,13 +266,9 @@ def test_equal_sides_give_equal_texts_and_no_difference(tmp_path: Path) -> None:
 
 def test_two_models_are_compared_in_two_passes(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    document = json.loads(
-        lantern(
-            *("compare", "--model", tiny_model("llama"), "--right", f"model={tiny_model('qwen3')}"),
-            *("--limit", "6", "--samples", "2", "--max-tokens", "12", "--json", "--out", out),
-            home=tmp_path / "home",
-        ).stdout
-    )
+    arguments = ("--limit", "6", "--samples", "2", "--max-tokens", "12", "--json", "--out", str(out))
+    models = ("--model", str(tiny_model("llama")), "--right", f"model={tiny_model('qwen3')}")
+    document = json.loads(lantern("compare", *models, *arguments, home=tmp_path / "home").stdout)
     sides = [document["comparison"][side]["model_id"] for side in ("left", "right")]
     assert sides[0] != sides[1]
     assert (document["summary"]["pairs"], document["summary"]["battery"]["overall"]["n"]) == (12, 6)
@@ -278,10 +286,9 @@ def test_two_models_are_compared_in_two_passes(tmp_path: Path) -> None:
 
 
 def test_capability_is_tested_by_mcnemar(tuned: Path, tmp_path: Path) -> None:
-    arguments = ("--battery", "capability", "--preset", "greedy", "--max-tokens", "16", "--limit", "30")
-    document = json.loads(
-        lantern("compare", "--right", f"adapter={tuned}", *arguments, "--json", home=tmp_path).stdout
-    )
+    arguments = ("--battery", "capability", "--preset", "greedy", "--max-tokens", "12", "--limit", "24")
+    result = lantern("compare", "--right", f"adapter={tuned}", *arguments, "--json", home=tmp_path)
+    document = json.loads(result.stdout)
     capability = document["summary"]["capability"]
     with stored(tmp_path) as service:
         sql = Recomputed(service, document["comparison"]["id"]).capability()
@@ -299,7 +306,7 @@ def test_capability_is_tested_by_mcnemar(tuned: Path, tmp_path: Path) -> None:
     assert capability["test"]["p_value"] == near(min(1.0, 2 * tail))
 
 
-def test_hostile_names_paths_and_prompts_are_data(tmp_path: Path) -> None:
+def test_hostile_names_paths_and_prompts_are_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = tiny_model("llama")
     folder = write_adapter(tmp_path / "[bold]x[/] '; DROP TABLE generation; --\x1b[2J, kernel", model)
     prompts = [
@@ -317,7 +324,7 @@ def test_hostile_names_paths_and_prompts_are_data(tmp_path: Path) -> None:
     assert b"\x1b" not in result.stdout
     assert b"\x1b" not in result.stderr
     assert folder.name.split("\x1b")[0] in result.stdout.decode()
-    document = json.loads(lantern("compare", "show", "--json", home=tmp_path / "home").stdout)
+    document = json.loads(here(capsys, tmp_path / "home", "compare", "show", "--json").out)
     assert document["comparison"]["name"] == name
     assert document["comparison"]["right"]["words"] == f"{model.name} + {folder.name}"
     with stored(tmp_path / "home") as service:
@@ -348,8 +355,6 @@ def test_hostile_names_paths_and_prompts_are_data(tmp_path: Path) -> None:
 def test_faults_are_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    from tests.lab.cli.calls import call
-
     home = () if arguments[:1] == ("show",) else ("--home", str(tmp_path))
     tail = ("--home", str(tmp_path)) if arguments[:1] == ("show",) else ()
     ran = call(capsys, "compare", *home, *arguments, *tail)
@@ -358,7 +363,7 @@ def test_faults_are_one_line(
     assert ran.err.count("\n") == 1
 
 
-def test_an_adapter_that_changed_cannot_go_on(tmp_path: Path) -> None:
+def test_an_adapter_that_changed_cannot_go_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = tiny_model("llama")
     folder = write_adapter(tmp_path / "tuned", model)
     home = tmp_path / "home"
@@ -367,15 +372,13 @@ def test_an_adapter_that_changed_cannot_go_on(tmp_path: Path) -> None:
     assert code == 130, err
     content = (folder / "adapters.safetensors").read_bytes()
     (folder / "adapters.safetensors").write_bytes(content[:-4] + b"\0\0\0\x3f")
-    refused = lantern("compare", "--resume", "last", home=home, check=False)
-    assert refused.returncode == 1
-    assert b"changed since the comparison began" in refused.stderr
+    refused = here(capsys, home, "compare", "--resume", "last", code=1)
+    assert "changed since the comparison began" in refused.err
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    gone = lantern("compare", "--resume", "last", home=home, check=False)
-    assert gone.returncode == 1
-    assert f"is gone from {folder}: put it back to go on".encode() in gone.stderr
+    gone = here(capsys, home, "compare", "--resume", "last", code=1)
+    assert f"is gone from {folder}: put it back to go on" in gone.err
 
 
 @pytest.mark.slow
