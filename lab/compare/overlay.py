@@ -93,16 +93,21 @@ class _Chunk:
 
 def kl_nats(left: Logits, right: Logits) -> NDArray[np.float64]:
     """KL(left ‖ right) = Σ p (ln p − ln q) of each row of raw logits `(rows, vocab)`, in float64."""
+    return np.array([_row_kl_nats(p, q) for p, q in zip(left, right, strict=True)])
+
+
+def _row_kl_nats(left: Logits, right: Logits) -> float:
+    """One row at a time: at a vocabulary of 150,000 a chunk in float64 would take hundreds of megabytes."""
     log_p, log_q = _log_softmax(left), _log_softmax(right)
     p = np.exp(log_p)
     with np.errstate(invalid="ignore"):
         terms = np.where(p > 0, p * (log_p - log_q), 0.0)
-    return np.asarray(np.maximum(terms.sum(axis=-1), 0.0))
+    return max(float(terms.sum()), 0.0)
 
 
 def _log_softmax(logits: Logits) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    shifted = logits.astype(np.float64) - float(logits.max())
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
 def _logits(loaded: LoadedModel, side: Reading, token_ids: Sequence[int]) -> Iterator[Logits]:
