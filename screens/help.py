@@ -72,6 +72,42 @@ PANES: dict[str, tuple[str, str]] = {
         "Why an instrument gives this answer what it gives it. An answer that is still being written is "
         "scored again as it grows.",
     ),
+    "comparisons": (
+        "Comparisons",
+        "Every comparison that was begun, newest first. Enter opens one; N begins another; C goes on with"
+        " one that was stopped: what is finished of it is kept. Two answers of a pair have one seed, so "
+        "that equal models say the same, and no two pairs have the same one.",
+    ),
+    "pairs": (
+        "The pairs of a comparison",
+        "One line a pair: ▲ better and ▼ worse by more than 0.5, = the same text, ! a failure (loops, "
+        "collapse, topic evasion), ● rated by you. Δ is right less left by the comparison's instrument. O"
+        " leaves out equal texts, F keeps one verdict, S puts the worst first. Enter shows both answers.",
+    ),
+    "summary-pane": (
+        "The battery as a whole",
+        "The first lines are the primary test: the mean Δ over probes with its interval, and the chance p of "
+        "one as large if the sides were alike (exact below 20 probes). Rephrasings and samples of one probe "
+        "count once. Domains, dimensions and failure modes are families of their own, p adjusted after Holm. "
+        "The worst and best probes were picked by looking: sample them again before believing their deltas.",
+    ),
+    "pair": (
+        "A pair",
+        "Both answers token by token, colored by the entropy H_t of each choice. What both share at the "
+        "start is folded into one line (U unfolds it), and the first token that differs is marked; below "
+        "stands what either side might have said there. D brings out what differs, by words or "
+        "tokens.\n\n"
+        "H asks both sides what they think of each token of either text, as if they had said it "
+        "themselves: ΔH and Δ log p are right less left, KL is how differently they would go on. This "
+        "compares the models; two texts that were made freely also differ by the path that each took.\n\n"
+        "V hides which side is which: names, colors, lengths and scores are gone and the panes are "
+        "shuffled, balanced over pairs. R rates both answers.",
+    ),
+    "compare": (
+        "Compare",
+        "Two sides of one battery: any of a base model, adapters, checkpoints, kernels and sampling presets. "
+        "Sides that share a model are rows of one batch.",
+    ),
     "search": (
         "Search",
         "Finds text in ids, domains and prompts. Enter or Escape goes back to the list.",

@@ -105,17 +105,18 @@ def _alternative(options: Sequence[Alternative], n: int, said: str | None, width
 def _figures(token: OverlayToken | None, width: int) -> list[Content]:
     if token is None:
         return []
-    parts: list[Content] = []
+    shown = Content("")
     for label, value in (
         ("H_t", f"{nats(token.left_entropy_nats)} → {nats(token.right_entropy_nats)}"),
         ("KL", nats(token.kl_nats)),
         ("Δ log p", f"{token.delta_logp_nats:+.2f}"),
         ("rank", f"{token.left_rank} → {token.right_rank}"),
     ):
-        part = Content.assemble((f"{label} ", "$muted"), (value, "bold"), "  ")
-        if sum(shown.cell_length for shown in parts) + part.cell_length - 2 <= width:
-            parts.append(part)
-    return [Content("").join(parts)]
+        gap = "  " if shown.cell_length else ""
+        part = Content.assemble((f"{gap}{label} ", "$muted"), (value, "bold"))
+        if shown.cell_length + part.cell_length <= width:
+            shown += part
+    return [shown]
 
 
 def _beside(left: Content, right: Content, half: int) -> Content:

@@ -21,7 +21,7 @@ KINDS: tuple[HeatKind, ...] = ("off", "entropy", "logp", "kl")
 LEVELS = 3
 _BLUE = {True: "#6FB7E9", False: "#1F5F9E"}
 _AMBER = {True: "#F2B05E", False: "#9A5200"}
-_TINTS = (0.0, 0.10, 0.22, 0.38)
+_TINTS = {True: (0.0, 0.08, 0.17, 0.27), False: (0.0, 0.05, 0.09, 0.13)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ def heat_styles(background: Color, foreground: Color, *, dark: bool) -> Mapping[
 
 def _style(level: int, background: Color, foreground: Color, dark: bool) -> Style:
     if not level:
-        return Style(color=background.blend(foreground, 0.62).hex6, bgcolor=background.hex6)
+        return Style(color=background.blend(foreground, 0.68).hex6, bgcolor=background.hex6)
     hue = Color.parse((_AMBER if level > 0 else _BLUE)[dark])
     strength = abs(level)
     return Style(
         color=hue.hex6,
-        bgcolor=background.blend(hue, _TINTS[strength]).hex6,
+        bgcolor=background.blend(hue, _TINTS[dark][strength]).hex6,
         bold=level > 1,
         underline=level < -1,
     )

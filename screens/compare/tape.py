@@ -206,6 +206,7 @@ class PairTape(Tape):
         names = ("parting", "cursor", "fold", "break", "same", "changed")
         self._styles = {name: self.get_component_rich_style(f"pair--{name}") for name in names}
         self._styles["plain"] = self.rich_style
+        self._styles["hidden"] = Style(color=background.hex6, bgcolor=background.hex6)
         self._ramp = token_styles(background, dark=dark)
         self._heats = dict(heat_styles(background, self.styles.color, dark=dark))
 
@@ -214,7 +215,7 @@ class PairTape(Tape):
             self._find_styles()
         token, styles = self._token_of(last), self._styles
         if token is None:
-            return styles["fold"]
+            return styles["hidden" if text == NEWLINE_GLYPH else "fold"]
         covered = range(token - (last - first), token + 1)
         if self.cursor is not None and self.cursor in covered:
             return styles["cursor"]

@@ -1,22 +1,28 @@
 """An engine of the same protocol without a model: `python fake_engine.py [--tokens N] [--pace S] …`.
 
 Its answers are a fixed passage under pseudo-random but reproducible statistics, so that screens can be tested
-without weights. It keeps no journal.
+without weights. With `--home` it keeps its answers in a journal there, as the real one does. In a comparison
+the side with an adapter or a kernel goes its own way after some tokens.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import queue
 import random
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
+from lab.conditions import condition
 from lab.decode.types import Alternative, TokenStat
 from lab.errors import LabError
+from lab.kernels import Kernel
 from lab.protocol import (
     Ask,
     Cancel,
@@ -27,6 +33,9 @@ from lab.protocol import (
     Generate,
     Load,
     Loaded,
+    Overlaid,
+    Overlay,
+    OverlayToken,
     Progress,
     Ready,
     Shutdown,
@@ -35,7 +44,12 @@ from lab.protocol import (
     decode,
     encode,
 )
+from store.home import Home
+from store.ids import new_id, utc_now
+from store.journal import Journal
+from store.records import AdapterRecord, GenerationRecord, KernelRecord, ModelRecord, Record, Trace
 
+PARTING = 16
 PASSAGE = (
     "A lantern does not argue with the dark. It makes a small, honest room in it, and asks who else "
     "is there. You might begin with what you can see from where you stand: the nurse who has to "
@@ -85,8 +99,12 @@ def statistics(index: int, text: str, token_id: int, seed: int) -> TokenStat:
 class FakeEngine:
     """Serves the protocol on stdin and stdout."""
 
-    def __init__(self, tokens: int, pace_s: float, die_after: int | None, text: str | None) -> None:
+    def __init__(
+        self, tokens: int, pace_s: float, die_after: int | None, text: str | None, journal: Journal | None
+    ) -> None:
         self.tokens, self.pace_s, self.die_after = tokens, pace_s, die_after
+        self.journal = journal
+        self.model: ModelRecord | None = None
         self.passage = pieces(PASSAGE) if text is None else [text]
         self.cancelled: set[str] = set()
         self.closing = threading.Event()
@@ -102,6 +120,8 @@ class FakeEngine:
                 self.load(command)
             elif isinstance(command, Generate):
                 self.generate(command)
+            elif isinstance(command, Overlay):
+                self.overlay(command)
 
     def read(self) -> None:
         for line in sys.stdin.buffer:
@@ -123,8 +143,54 @@ class FakeEngine:
         if command.model == "missing":
             self.say(Failed(request_id=command.request_id, message="model missing: no such folder"))
             return
-        model = {"id": "m1", "name": command.model, "vocab_size": 4096, "parameters": 3_000_000}
-        self.say(Loaded(request_id=command.request_id, model=model, load_ms=1.0))
+        self.model = model_record(command.model)
+        adapters = [adapter_record(path) for path in command.adapters]
+        self.keep(self.model, *adapters)
+        self.say(
+            Loaded(
+                request_id=command.request_id,
+                model=asdict(self.model),
+                load_ms=1.0,
+                adapters=tuple(asdict(adapter) for adapter in adapters),
+            )
+        )
+
+    def keep(self, *records: Record) -> None:
+        if self.journal is not None:
+            for record in records:
+                self.journal.append(record)
+
+    def overlay(self, command: Overlay) -> None:
+        """The same text with the statistics of two seeds."""
+        tokens = []
+        for index, token_id in enumerate(command.token_ids):
+            left, right = (statistics(index, f" word{token_id}", token_id, seed) for seed in (3, 4))
+            tokens.append(
+                OverlayToken(
+                    index=index,
+                    token_id=token_id,
+                    text=left.text,
+                    left_entropy_nats=left.entropy_nats,
+                    right_entropy_nats=right.entropy_nats,
+                    left_surprisal_nats=left.surprisal_nats,
+                    right_surprisal_nats=right.surprisal_nats,
+                    kl_nats=abs(left.entropy_nats - right.entropy_nats),
+                    left_rank=left.rank,
+                    right_rank=right.rank,
+                    left_alternatives=left.alternatives,
+                    right_alternatives=right.alternatives,
+                )
+            )
+        end = statistics(len(tokens), " the end", 9, 3).alternatives
+        self.say(
+            Overlaid(
+                request_id=command.request_id,
+                generation_id=command.generation_id,
+                tokens=tuple(tokens),
+                left_end=end,
+                right_end=end,
+            )
+        )
 
     def generate(self, command: Generate) -> None:
         done, began, size = 0, time.monotonic(), max(1, command.batch_size)
@@ -157,7 +223,7 @@ class FakeEngine:
         ids: dict[int, str] = {}
         for index, _ in rows:
             self.made += 1
-            ids[index] = f"generation-{self.made:04}"
+            ids[index] = new_id() if self.journal else f"generation-{self.made:04}"
             started = Started(
                 request_id=command.request_id,
                 generation_id=ids[index],
@@ -179,8 +245,10 @@ class FakeEngine:
         return len(rows)
 
     def token(self, command: Generate, generation_id: str, ask: Ask, n: int) -> TokenStat:
-        text = self.passage[(n + ask.seed) % len(self.passage)]
-        stat = statistics(n, text, 100 + (n + ask.seed) % len(self.passage), ask.seed)
+        own_way = ask.run_id is not None and (ask.kernel_text or ask.adapter) and n >= PARTING
+        place = (n + ask.seed + (7 if own_way else 0)) % len(self.passage)
+        text = self.passage[place]
+        stat = statistics(n, text, 100 + place, ask.seed)
         if n < len(ask.prefix_token_ids):
             stat = replace(stat, token_id=ask.prefix_token_ids[n])
             if n == len(ask.prefix_token_ids) - 1:
@@ -191,17 +259,20 @@ class FakeEngine:
     def finish(
         self, command: Generate, generation_id: str, index: int, ask: Ask, told: list[TokenStat]
     ) -> None:
-        record = {
-            "id": generation_id,
-            "text": "".join(token.text for token in told),
-            "finish_reason": "cancelled" if self.stopped(command) else "stop",
-            "n_tokens": len(told),
-            "tokens_per_second": 80.0,
-            "peak_memory_bytes": 312_000_000,
-            "prompt": ask.prompt,
-        }
+        reason = "cancelled" if self.stopped(command) else "stop"
+        kernel = Kernel.of(ask.kernel_name or "unnamed", ask.kernel_text) if ask.kernel_text else None
+        under = condition(kernel, ask.sampling)
+        record = generation_record(generation_id, ask, told, reason, under.id, self.model, command.request_id)
+        if kernel is not None:
+            self.keep(KernelRecord(sha256=kernel.sha256, name=kernel.name, text=kernel.text, at=utc_now()))
+        self.keep(under, record)
         self.say(
-            Finished(request_id=command.request_id, generation_id=generation_id, ask=index, generation=record)
+            Finished(
+                request_id=command.request_id,
+                generation_id=generation_id,
+                ask=index,
+                generation=asdict(replace(record, trace=None)),
+            )
         )
 
     def stopped(self, command: Generate) -> bool:
@@ -219,14 +290,112 @@ class FakeEngine:
         sys.stdout.flush()
 
 
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def model_record(name: str) -> ModelRecord:
+    return ModelRecord(
+        id=sha(name),
+        name=name,
+        path=f"/models/{name}",
+        architecture="llama",
+        parameters=3_000_000,
+        vocab_size=4096,
+        quantization=None,
+        weights_sha256=sha("w" + name),
+        tokenizer_sha256=sha("t" + name),
+        template_sha256=sha("c" + name),
+        at=utc_now(),
+    )
+
+
+def adapter_record(path: str) -> AdapterRecord:
+    return AdapterRecord(
+        id=sha(path),
+        name=Path(path).name,
+        path=path,
+        base_model_id=None,
+        fine_tune_type="lora",
+        rank=8,
+        scale=20.0,
+        num_layers=4,
+        parameters=10_000,
+        at=utc_now(),
+    )
+
+
+def generation_record(
+    generation_id: str,
+    ask: Ask,
+    told: list[TokenStat],
+    reason: Any,
+    condition_id: str,
+    model: ModelRecord | None,
+    run_id: str,
+) -> GenerationRecord:
+    entropies = [token.entropy_nats for token in told]
+    ends, length = [], 0
+    for token in told:
+        length += len(token.text)
+        ends.append(length)
+    k = len(told[0].alternatives) if told else 0
+    trace = Trace(
+        token_ids=tuple(token.token_id for token in told),
+        ends=tuple(ends),
+        entropy_nats=tuple(entropies),
+        sampling_entropy_nats=tuple(token.sampling_entropy_nats for token in told),
+        surprisal_nats=tuple(token.surprisal_nats for token in told),
+        p_top1=tuple(token.p_top1 for token in told),
+        margin=tuple(token.margin for token in told),
+        rank=tuple(token.rank for token in told),
+        k=k,
+        alternative_ids=tuple(option.token_id for token in told for option in token.alternatives),
+        alternative_p=tuple(option.p for token in told for option in token.alternatives),
+    )
+    return GenerationRecord(
+        id=generation_id,
+        run_id=ask.run_id or run_id,
+        model_id=model.id if model else "none",
+        adapter_sha256=ask.adapter,
+        condition_id=condition_id,
+        kernel_placement="system" if ask.kernel_text else "none",
+        probe_battery=ask.probe_battery,
+        probe_id=ask.probe_id,
+        probe_sha256=ask.probe_sha256,
+        prompt=ask.prompt,
+        seed=ask.seed,
+        text="".join(token.text for token in told),
+        finish_reason=reason,
+        prompt_tokens=12,
+        n_tokens=len(told),
+        started_at=utc_now(),
+        prefill_ms=1.0,
+        wall_ms=10.0,
+        tokens_per_second=80.0,
+        peak_memory_bytes=312_000_000,
+        mean_entropy_nats=math.fsum(entropies) / len(entropies) if entropies else None,
+        median_entropy_nats=None,
+        p90_entropy_nats=None,
+        max_entropy_nats=max(entropies, default=None),
+        backend="fake",
+        at=utc_now(),
+        parent_id=ask.parent_id,
+        parent_token=max(len(ask.prefix_token_ids) - 1, 0) if ask.parent_id else None,
+        trace=trace,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tokens", type=int, default=40)
     parser.add_argument("--pace", type=float, default=0.0)
     parser.add_argument("--die-after", type=int, default=None)
     parser.add_argument("--text", default=None)
-    arguments = parser.parse_args()
-    FakeEngine(arguments.tokens, arguments.pace, arguments.die_after, arguments.text).run()
+    parser.add_argument("--home", type=Path, default=None)
+    options = parser.parse_args()
+    journal = Journal.open(Home.resolve(options.home), "engine") if options.home else None
+    FakeEngine(options.tokens, options.pace, options.die_after, options.text, journal).run()
 
 
 if __name__ == "__main__":
