@@ -194,6 +194,7 @@ def _method(report: CompareReport) -> Iterator[str]:
     yield f"{plain(f'{report.instrument} {report.version}: {report.description}')}\n"
     for fault in report.known_faults:
         yield f"- Known fault: {plain(fault)}"
+    entropy = "- H\\_t = logsumexp(z) − Σ p z in nats, from raw float32 logits.\n"
     yield (
         "\n- Unit: a probe; its rephrasings and repeated answers are averaged first.\n"
         "- Change: d = right − left; improved above 0.5, regressed below −0.5.\n"
@@ -201,7 +202,7 @@ def _method(report: CompareReport) -> Iterator[str]:
         f"- Second witness: {plain(bootstrap.method)}, {signed(bootstrap.value)}, {interval(bootstrap)}.\n"
         "- Win rate: (W + ½T)/N with the Wilson interval.\n"
         "- Domains, dimensions, figures and failure modes are families of their own (Holm).\n"
-        "- H\\_t = logsumexp(z) − Σ p z in nats, from raw float32 logits.\n"
+        + (entropy if report.origin is None else "")
     )
     power = power_table()
     yield f"Decided pairs that show a win rate ({power[0].method}, level {power[0].level}, power 80%):\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.report.words import interval, number, p_value, percent, plural, signed
+from lab.report.words import interval, number, p_value, percent, plural, sentence, signed
 
 if TYPE_CHECKING:
     from lab.compare.summary import ComparisonSummary
@@ -74,7 +74,7 @@ def cautions(report: CompareReport) -> tuple[str, ...]:
     bootstrap = report.summary.battery.bootstrap
     notes = (bootstrap.note,) if bootstrap.note else ()
     found = ((missing,) if missing else ()) + report.summary.battery.cautions + notes
-    return tuple(dict.fromkeys(f"{text[0].upper()}{text[1:]}" for text in found))
+    return tuple(dict.fromkeys(map(sentence, found)))
 
 
 def tally(failure: FailureTally) -> str:

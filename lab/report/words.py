@@ -49,6 +49,11 @@ def p_value(value: float | None) -> str:
     return f"< {_LEAST_P}" if value < _LEAST_P else f"{value:.3f}"
 
 
+def sentence(text: str) -> str:
+    """`text` with a capital letter in front."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """1 probe, 2 probes."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
