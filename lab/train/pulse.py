@@ -47,6 +47,11 @@ class Pulse:
             self.say("ended", words=self._beat.words)
             self._write()
 
+    @property
+    def step(self) -> int:
+        """The step last said."""
+        return self._beat.step
+
     def say(self, state: RunState, step: int | None = None, words: str = "", planned_steps: int = 0) -> None:
         """What the run does from now on; a change of state is written at once."""
         changed = state != self._beat.state

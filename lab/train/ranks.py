@@ -14,7 +14,10 @@ from lab.models.runtime import mx
 Array = Any
 
 RANK_VARIABLE = "MLX_RANK"
-MAX_MESSAGE_BYTES = 1 << 20
+
+
+class RankLostError(LabError):
+    """Another rank of the run is gone."""
 
 
 class Ranks:
@@ -62,8 +65,11 @@ class Ranks:
         return bytes(np.array(self._add_up(mx.array(content))).astype(np.uint8))
 
     def _add_up(self, array: Array) -> Array:
-        total = mx.distributed.all_sum(array, group=self._group, stream=mx.cpu)
-        mx.eval(total)
+        try:
+            total = mx.distributed.all_sum(array, group=self._group, stream=mx.cpu)
+            mx.eval(total)
+        except RuntimeError as error:
+            raise RankLostError(f"another rank of this run died ({error})") from error
         return total
 
 

@@ -18,6 +18,10 @@ from store.home import Home
 from store.journal import Journal
 
 POLL_S = 0.1
+RANK_LOST = 3
+"""How a rank ends that lost another one and leaves it to the supervisor to say so."""
+
+SUPERVISED_VARIABLE = "LANTERN_SUPERVISED"
 GRACE_S = 5.0
 
 
@@ -36,7 +40,7 @@ def supervise(home: Home, folder: RunFolder, ranks: int) -> int:
         return 0
     _kill(processes)
     if codes[0] != 1:
-        # The first rank could not say it itself: it is dead, or waits for the others for ever.
+        # The first rank did not say it itself: it is dead, lost the others, or waits for them for ever.
         _say_dead(home, folder, codes)
     return 1
 
@@ -49,6 +53,7 @@ def _start(home: Home, folder: RunFolder, rank: int, ranks: int, hosts: Path) ->
         **os.environ,
         "MLX_RANK": str(rank),
         "MLX_HOSTFILE": str(hosts),
+        SUPERVISED_VARIABLE: "1",
     }
     command = [sys.executable, "-m", "lab.train.worker", "--home", str(home.path), "--run", str(folder.path)]
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
@@ -81,7 +86,7 @@ def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _say_dead(home: Home, folder: RunFolder, codes: Sequence[int | None]) -> None:
-    dead = next((rank for rank, code in enumerate(codes) if code not in (None, 0)), 0)
+    dead = next((rank for rank, code in enumerate(codes) if code not in (None, 0, RANK_LOST)), 0)
     words = (
         f"rank {dead} died ({_how(codes[dead])}); go on with `lantern train --resume {folder.run_id[-8:]}`"
     )

@@ -23,6 +23,7 @@ from lab.train.folder import RunFolder, list_runs
 from lab.train.pulse import Pulse
 from lab.train.runlog import RunLog, Said, what_was_said
 from lab.train.settings import TrainSettings, from_mapping
+from lab.train.supervisor import RANK_LOST, SUPERVISED_VARIABLE, supervise
 from store.errors import StoreError
 from store.home import Home
 from store.ids import utc_now
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lab.train.loop import Outcome, Run, Trainer
     from lab.train.ranks import Ranks
 
-FAILED, STOPPED_FROM_OUTSIDE = 1, 130
+FAILED = 1
 
 
 def main() -> int:
@@ -46,8 +47,6 @@ def main() -> int:
     arguments = parser.parse_args()
     home, folder = Home.resolve(arguments.home), RunFolder(arguments.run)
     if arguments.ranks > 1 and "MLX_RANK" not in os.environ:
-        from lab.train.supervisor import supervise
-
         return supervise(home, folder, arguments.ranks)
     return train_run(home, folder)
 
@@ -66,10 +65,16 @@ def train_run(home: Home, folder: RunFolder) -> int:
 
 
 def _train(home: Home, folder: RunFolder, ranks: Ranks, log: RunLog, pulse: Pulse) -> int:
+    from lab.train.ranks import RankLostError
+
     with pulse:
         try:
             commands = _listen(folder, log) if ranks.is_first else None
             outcome = _prepared(home, folder, ranks, log, pulse, commands)
+        except RankLostError as error:
+            if SUPERVISED_VARIABLE in os.environ:
+                return RANK_LOST
+            return _fail(log, pulse, f"{error}; go on with `lantern train --resume {folder.run_id[-8:]}`")
         except (LabError, StoreError) as error:
             return _fail(log, pulse, str(error))
         except Exception as error:
@@ -83,7 +88,7 @@ def _fail(log: RunLog, pulse: Pulse, words: str) -> int:
     pulse.say("ended", words=f"failed: {words}")
     # A full disk may be what went wrong.
     with contextlib.suppress(StoreError):
-        log.event(0, "failed", words, "error", always=True)
+        log.event(pulse.step, "failed", words, "error", always=True)
     return FAILED
 
 
