@@ -189,7 +189,7 @@ def _export(store: StoreService, wanted: str, out: Path, instrument: str | None)
 
 def _ab(store: StoreService, wanted: str, by: Instrument) -> tuple[str, int]:
     """A/B results as text, scored by this instrument now, and the number of probes."""
-    from lab.interchange.imports import ab_text, report_as_ab, stored_ab
+    from lab.interchange.exports import ab_text, report_as_ab, stored_ab
 
     import_id = found_import(store, wanted)
     file = stored_ab(store, import_id) if import_id else report_as_ab(collected(store, wanted, None))

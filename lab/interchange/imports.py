@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.compare.summary import FREE_PROMPT
 from lab.errors import LabError
-from lab.interchange.ab import BASELINE, AbAnswer, AbFile, AbProbe, read
+from lab.interchange.ab import BASELINE, AbFile, read
 from lab.interchange.ab_values import Differs, Scores, differences, score_all
-from lab.interchange.ab_writing import lines
 from lab.interchange.lm_eval import PairedSamples, Sample, pair, read_samples
 from lab.measure.instrument import Instrument
 from lab.scoring import score_record
@@ -26,8 +24,6 @@ from store.ids import new_id, utc_now
 from store.records import ImportedAnswerRecord, ImportedFileRecord, ScoreRecord
 
 if TYPE_CHECKING:
-    from lab.report.data import CompareReport, ReportAnswer
-    from store.queries.imports import ImportedAnswer
     from store.service import StoreService
 
 AB, LM_EVAL = "ab", "lm-eval"
@@ -244,75 +240,3 @@ def _keep_metrics(service: StoreService, import_id: str, paired: PairedSamples) 
 def metric_instrument(metric: str, by_filter: str) -> tuple[str, str]:
     """The instrument and version under which a metric of the harness is kept."""
     return f"{LM_EVAL}/{metric}", by_filter
-
-
-def stored_ab(service: StoreService, import_id: str) -> AbFile:
-    """A stored import as the file that it came from. Raises LabError for one that was no A/B file."""
-    from store.queries.imports import imported_answers, imported_file
-
-    record = service.query(imported_file, import_id)
-    if record is None or record.form != AB:
-        raise LabError(f"{import_id}: no import of A/B results")
-    by_probe: dict[str, list[ImportedAnswer]] = {}
-    for answer in service.query(imported_answers, import_id):
-        by_probe.setdefault(answer.record.probe_id, []).append(answer)
-    return AbFile(
-        probes=tuple(_stored_probe(answers) for answers in by_probe.values()),
-        summary=record.said or None,
-        summary_line=0,
-        bad=(),
-    )
-
-
-def _stored_probe(answers: Sequence[ImportedAnswer]) -> AbProbe:
-    first = answers[0].record
-    return AbProbe(
-        line=first.line,
-        id=first.probe_id,
-        category=first.domain,
-        prompt=first.prompt,
-        answers=tuple(
-            AbAnswer(
-                condition=answer.record.condition, text=answer.record.text or "", said=answer.record.said
-            )
-            for answer in answers
-        ),
-        ts=first.said_of_probe.get("ts"),
-    )
-
-
-def report_as_ab(report: CompareReport) -> AbFile:
-    """A comparison in the form of A/B results: left is the baseline, right has its own name.
-
-    Raises LabError when a probe was answered several times, for which the form has no place.
-    """
-    name = report.right.words if report.right.words != BASELINE else f"{BASELINE} (right)"
-    probes: dict[str, AbProbe] = {}
-    for pair_ in report.pairs:
-        probe_id = pair_.probe_id or f"PROMPT_{pair_.place + 1:03}"
-        if probe_id in probes:
-            raise LabError(
-                f"{probe_id} has several answers a side, and A/B results have one: compare without --samples"
-            )
-        probes[probe_id] = AbProbe(
-            line=pair_.place + 1,
-            id=probe_id,
-            category=pair_.domain or FREE_PROMPT,
-            prompt=pair_.prompt,
-            answers=tuple(
-                AbAnswer(condition=condition, text=answer.text or "", said=_times(answer))
-                for condition, answer in ((BASELINE, pair_.left), (name, pair_.right))
-            ),
-            ts=pair_.left.started_at,
-        )
-    summary = {"type": "summary", "model": report.left.words, "ts": report.at}
-    return AbFile(probes=tuple(probes.values()), summary=summary, summary_line=0, bad=())
-
-
-def _times(answer: ReportAnswer) -> dict[str, float]:
-    return {} if answer.wall_ms is None else {"time_s": round(answer.wall_ms / 1e3, 2)}
-
-
-def ab_text(file: AbFile, by: Instrument) -> str:
-    """The file as text, every value worked out by this instrument now."""
-    return "".join(lines(file, score_all(file, by.score)))

@@ -83,7 +83,7 @@ class ReportSide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class RatedScale:
     """Ratings on one scale: how many there are and their mean, for each side; None without any."""
 
     name: str
@@ -98,8 +98,9 @@ class Scale:
 class CompareReport:
     """A comparison as it is in the store at `written_at`.
 
-    `curve` has the mean H_t along the answers, both sides, only where enough of them reach. `origin` says
-    where the answers come from when it was not the lab.
+    `curve` has the mean H_t along the answers, both sides, only where enough of them reach. `max_tokens` is
+    the limit of the side that had the higher one. `origin` says where the answers come from when it was not
+    the lab.
     """
 
     id: str
@@ -116,8 +117,9 @@ class CompareReport:
     summary: ComparisonSummary
     pairs: tuple[ReportPair, ...]
     curve: tuple[CurvePoint, ...] = ()
-    scales: tuple[Scale, ...] = ()
+    scales: tuple[RatedScale, ...] = ()
     judgements: tuple[StoredJudgement, ...] = ()
+    max_tokens: int | None = None
     origin: str | None = None
 
 
@@ -141,7 +143,9 @@ def collect(service: StoreService, comparison_id: str, by: Instrument | None = N
     description, faults = instrument_facts(name, version, by)
     pairs = _pairs(record, answers, texts)
     verdicts = pair_verdicts((pair.place, pair.delta) for pair in pairs)
-    sides = [_side(service, side, service.query(stored_side, side)) for side in (record.left, record.right)]
+    stored = [(side, service.query(stored_side, side)) for side in (record.left, record.right)]
+    sides = [_side(service, side, known) for side, known in stored]
+    limits = [known.condition.max_tokens for _, known in stored if known.condition is not None]
     return CompareReport(
         id=record.id,
         name=record.name,
@@ -159,6 +163,7 @@ def collect(service: StoreService, comparison_id: str, by: Instrument | None = N
         curve=_enough(curve),
         scales=_scales(service.query(ratings, record.id)),
         judgements=tuple(judgements(service, record.id, verdicts)),
+        max_tokens=max(limits, default=None),
     )
 
 
@@ -280,7 +285,7 @@ def _with_backends(
     return ReportSide(words=side.words, facts=side.facts + made)
 
 
-def _scales(ratings: Sequence[RatingRow]) -> tuple[Scale, ...]:
+def _scales(ratings: Sequence[RatingRow]) -> tuple[RatedScale, ...]:
     """Each scale with the means of its ratings; answers are not matched, as people rate what they come by."""
     found = []
     for name in dict.fromkeys(row.scale for row in ratings):
@@ -288,7 +293,7 @@ def _scales(ratings: Sequence[RatingRow]) -> tuple[Scale, ...]:
         left = [row.value for row in here if row.side == "left"]
         right = [row.value for row in here if row.side == "right"]
         found.append(
-            Scale(
+            RatedScale(
                 name=name,
                 n_left=len(left),
                 left=sum(left) / len(left) if left else None,

@@ -9,7 +9,6 @@ from lab.report.words import interval, number, p_value, percent, plural, sentenc
 if TYPE_CHECKING:
     from lab.compare.summary import ComparisonSummary
     from lab.judging import StoredJudgement
-    from lab.measure.comparison import FailureTally
     from lab.report.data import CompareReport
 
 
@@ -75,11 +74,6 @@ def cautions(report: CompareReport) -> tuple[str, ...]:
     notes = (bootstrap.note,) if bootstrap.note else ()
     found = ((missing,) if missing else ()) + report.summary.battery.cautions + notes
     return tuple(dict.fromkeys(map(sentence, found)))
-
-
-def tally(failure: FailureTally) -> str:
-    """A failure mode's counts on both sides."""
-    return f"{failure.base_answers} of {failure.base_n} → {failure.tuned_answers} of {failure.tuned_n}"
 
 
 def judged(judgement: StoredJudgement) -> str:

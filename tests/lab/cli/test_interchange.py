@@ -129,6 +129,12 @@ def test_a_comparison_goes_out_in_every_form_and_comes_back(capsys: Capture) -> 
     assert Path("again.jsonl").read_bytes() == Path("ab.jsonl").read_bytes()
     row = json.loads(Path("ab.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert row["conditions"]["baseline"]["time_s"] == 0.04 and row["ts"].startswith("2026-02-03T")
+    last = json.loads(Path("ab.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    # Started a second apart, 41 ms each.
+    assert (last["duration"], last["max_tokens"], last["model"]) == ("3s", 320, "wick")
+    assert list(last) == [
+        *("type", "model", "total_probes", "conditions", "categories", "duration", "max_tokens", "ts"),
+    ]
     document = json.loads(Path("comparator.json").read_text(encoding="utf-8"))
     assert len(document["examples"]) == 4 and comparison in document["metadata"]["source_path"]
     with Path("answers.csv").open(encoding="utf-8", newline="") as stream:
