@@ -140,7 +140,7 @@ def _say_overall(battery: BatterySummary, summary: ComparisonSummary) -> None:
     else:
         needed = summary.needed
         say(
-            f"  n needed: {needed.n} decided pairs show a win rate of {needed.win_rate:.0%} "
+            f"  n needed: {needed.n} decided pairs show a split as clear as this, {needed.win_rate:.0%} "
             f"({needed.method}, level {needed.level:.0%}, power {needed.power:.0%}); "
             f"there are {wins.decisive.n}\n"
         )
