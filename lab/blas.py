@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -46,35 +46,60 @@ class BlasReport:
 
 
 class _Threads:
-    """The number of threads of an OpenBLAS, lowered to one while somebody asks for that."""
+    """The numbers of threads of some OpenBLAS libraries, lowered to one while somebody asks for that."""
 
-    def __init__(self, library: ctypes.CDLL | None) -> None:
-        self._library = library if hasattr(library, "openblas_set_num_threads") else None
+    def __init__(self, libraries: Sequence[ctypes.CDLL]) -> None:
+        self._knobs = [knob for library in libraries if (knob := _thread_knob(library)) is not None]
         self._askers = 0
-        self._before = 1
+        self._before: list[int] = []
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        if self._library is None:
-            yield
-            return
         if self._askers == 0:
-            self._before = self._library.openblas_get_num_threads()
-            self._library.openblas_set_num_threads(1)
+            self._before = [get() for get, _ in self._knobs]
+            for _, put in self._knobs:
+                put(1)
         self._askers += 1
         try:
             yield
         finally:
             self._askers -= 1
             if self._askers == 0:
-                self._library.openblas_set_num_threads(self._before)
+                for (_, put), threads in zip(self._knobs, self._before, strict=True):
+                    put(threads)
+
+
+def _thread_knob(library: ctypes.CDLL) -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """How to ask and set an OpenBLAS's number of threads; NumPy's own has marked names."""
+    for prefix, suffix in (("", ""), ("scipy_", "64_"), ("scipy_", "")):
+        try:
+            return (
+                library[f"{prefix}openblas_get_num_threads{suffix}"],
+                library[f"{prefix}openblas_set_num_threads{suffix}"],
+            )
+        except AttributeError:
+            continue
+    return None
+
+
+def _numpys() -> list[ctypes.CDLL]:
+    """The OpenBLAS that NumPy's wheel brings along."""
+    import numpy as np
+
+    folder = Path(np.__file__).parent.parent / "numpy.libs"
+    return [ctypes.CDLL(str(path)) for path in folder.glob("libscipy_openblas*")]
 
 
 @cache
-def _process() -> tuple[BlasReport, _Threads]:
+def _process() -> tuple[BlasReport, ctypes.CDLL | None]:
     """The choice, made once for the process."""
-    report, library = _choose()
-    return report, _Threads(library)
+    return _choose()
+
+
+@cache
+def _threads() -> _Threads:
+    library = _process()[1]
+    return _Threads([*([] if library is None else [library]), *_numpys()])
 
 
 def preload() -> BlasReport:
@@ -83,12 +108,12 @@ def preload() -> BlasReport:
 
 
 def single_threaded() -> AbstractContextManager[None]:
-    """Products run on one thread inside, where the BLAS is an OpenBLAS. Uses may overlap.
+    """Products, NumPy's too, run on one thread inside, where the BLAS is an OpenBLAS. Uses may overlap.
 
     A product of some hundred microseconds gains nothing from a second thread, and loses much where another
     process keeps that core busy: every product then waits for its slower half.
     """
-    return _process()[1].one()
+    return _threads().one()
 
 
 def verify_and_measure(size: int = 512, repeats: int = 4) -> BlasReport:

@@ -1,6 +1,8 @@
 """Running the model: prefill, one step for several rows, and the scores of given tokens.
 
-Every call of the model goes through `forward`, the one place that has to know which variant a row wants.
+Every call of the model goes through here, the one place that has to know which variant a row wants, and
+whether MLX computes or, where that is quicker, NumPy (`lab.decode.host`). Logits are an array of the one kind
+or the other.
 """
 
 from __future__ import annotations
@@ -8,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from lab.decode.host import HostModel, host_model
+from lab.decode.host_cache import HostCache
 from lab.decode.prefix import PrefixCache
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import make_prompt_cache
@@ -22,12 +28,16 @@ class StoppedError(Exception):
 
 
 def forward(loaded: LoadedModel, tokens: Any, cache: list[Any], variants: Sequence[str | None]) -> Any:
-    """Logits `(rows, positions, vocab)` in float32 of `tokens` `(rows, positions)`; the cache moves on.
+    """Logits `(rows, positions, vocab)` in float32; the cache moves on.
 
-    `variants` says for every row which adapter it runs on; None is the base. Raises LabError for an adapter
-    that is not attached, and for rows that cannot share a batch.
+    `tokens` `(rows, positions)` are an array or a list of lists. `variants` says for every row which adapter
+    it runs on; None is the base. Raises LabError for an adapter that is not attached, and for rows that
+    cannot share a batch.
     """
     with loaded.gate.open(variants):
+        if (host := _host(cache)) is not None:
+            return host(np.asarray(tokens), cache[0], variants)
+        tokens = tokens if isinstance(tokens, mx.array) else mx.array(tokens)
         return loaded.model(tokens, cache=cache).astype(mx.float32)
 
 
@@ -42,20 +52,36 @@ def prefill(
 
     Raises StoppedError when `should_stop` turns true between two chunks.
     """
-    owner = f"{loaded.record.id}/{variant}"
+    host = host_model(loaded, variant)
+    owner = f"{loaded.record.id}/{variant}" + ("" if host is None else "/host")
     done, cache = 0, None
     if prefix_cache is not None:
         done, cache = prefix_cache.longest(owner, tokens)
-    if cache is None:
-        cache = make_prompt_cache(loaded.model)
+    cache = _bound(loaded, host, cache)
     if prefix_cache is not None and (split := prefix_cache.split_at(owner, tokens, done)):
         _read(loaded, tokens[done:split], cache, variant, should_stop)
         prefix_cache.keep(owner, tokens[:split], cache)
         done = split
+        if host is not None and (kept := prefix_cache.longest(owner, tokens))[0] == split:
+            # From here on the row shares what was kept.
+            cache = _bound(loaded, host, kept[1])
+    if host is not None:
+        return cache, _read(loaded, tokens[done:], cache, variant, should_stop)
     _read(loaded, tokens[done:-1], cache, variant, should_stop)
-    logits = forward(loaded, mx.array([list(tokens[-1:])]), cache, [variant])[:, -1, :]
+    logits = forward(loaded, [tokens[-1:]], cache, [variant])[:, -1, :]
     mx.eval(logits)
     return cache, logits
+
+
+def _bound(loaded: LoadedModel, host: HostModel | None, cache: list[Any] | None) -> list[Any]:
+    """A row's cache, begun or not, for whichever computes."""
+    if host is not None:
+        return [host.new_cache(None if cache is None else cache[0])]
+    return make_prompt_cache(loaded.model) if cache is None else cache
+
+
+def _host(cache: list[Any]) -> HostModel | None:
+    return cache[0].model if isinstance(cache[0], HostCache) else None
 
 
 def _read(
@@ -64,15 +90,22 @@ def _read(
     cache: list[Any],
     variant: str | None,
     should_stop: Callable[[], bool],
-) -> None:
-    """Run tokens for the sake of the cache alone: their logits are never computed."""
+) -> Any:
+    """Run tokens for the sake of the cache. The logits `(1, vocab)` behind the last come from the host alone:
+    MLX computes them for every token or for none."""
+    host, x = _host(cache), None
     for begin in range(0, len(tokens), PREFILL_TOKENS):
         if should_stop():
             raise StoppedError
-        chunk = mx.array([list(tokens[begin : begin + PREFILL_TOKENS])])
-        forward(loaded, chunk, cache, [variant])
+        chunk = tokens[begin : begin + PREFILL_TOKENS]
+        if host is not None:
+            with loaded.gate.open([variant]):
+                x = host.read(chunk, cache[0], variant)
+            continue
+        forward(loaded, [chunk], cache, [variant])
         mx.eval([part.state for part in cache])
         mx.clear_cache()
+    return None if host is None or x is None else host.logits(x, [variant])
 
 
 def score(
@@ -85,7 +118,7 @@ def score(
     per_chunk = max(_SCORED_LOGITS // logits.shape[-1], 16)
     yield 0, logits
     for begin in range(0, len(tokens), per_chunk):
-        chunk = mx.array([list(tokens[begin : begin + per_chunk])])
-        after = forward(loaded, chunk, cache, [variant])[0]
-        mx.eval(after, [part.state for part in cache])
+        after = forward(loaded, [tokens[begin : begin + per_chunk]], cache, [variant])[0]
+        if _host(cache) is None:
+            mx.eval(after, [part.state for part in cache])
         yield begin + 1, after

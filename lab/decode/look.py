@@ -31,11 +31,11 @@ class Draw:
 class Look(Protocol):
     """One step of all rows."""
 
-    tokens: Any
-    """The tokens taken, an mx.array `(rows,)`, to run the model on."""
-
     known: bool
     """Whether the tokens are known at once; if not, the next step is best started before asking."""
+
+    tokens: Any
+    """The tokens taken, an mx.array `(rows,)` to run the model on, where they are not known yet."""
 
     def ids(self) -> list[int]:
         """The tokens as integers; waits for the step."""
@@ -47,11 +47,11 @@ class Look(Protocol):
 
 
 class HostLook:
-    """The logits `(rows, vocab)` through a NumPy view, without a copy.
+    """The logits `(rows, vocab)` in NumPy, those of MLX through a view.
 
     Sampling with NumPy costs a tenth of the same in MLX operations on a CPU, which outweighs that the next
-    step can start only afterwards. Greedy rows need an argmax: it stays in the graph, and the next step
-    starts at once.
+    step can start only afterwards. Greedy rows need an argmax: on MLX it stays in the graph, and the next
+    step starts at once.
     """
 
     def __init__(self, logits: Any, draws: Sequence[Draw], best: Any = None) -> None:
@@ -60,10 +60,12 @@ class HostLook:
         self._draws = draws
         self._rows: Distributions | None = None
         self._sampling_entropies_nats = [0.0] * len(draws)
-        self.known = any(draw.given is not None or draw.sampling.temperature > 0 for draw in draws)
+        self.known = isinstance(logits, np.ndarray) or any(
+            draw.given is not None or draw.sampling.temperature > 0 for draw in draws
+        )
         if self.known:
             self._ids = [self._take(row) for row in range(len(draws))]
-            self.tokens = mx.array(self._ids, dtype=mx.uint32)
+            self.tokens = None
         else:
             self._ids = []
             self.tokens = mx.argmax(logits, axis=-1) if best is None else best

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
+
 from lab.blas import single_threaded
 from lab.decode.forward import StoppedError, forward, prefill, score
 from lab.decode.graph import GraphLook
 from lab.decode.look import Draw, HostLook, Look
 from lab.decode.prefix import PrefixCache
-from lab.decode.rows import Answer, Row
+from lab.decode.rows import Answer, Memory, Row
 from lab.decode.text import TextStream, decoder, token_texts
 from lab.decode.types import Finish, Sampling, TokenStat
 from lab.models.load import LoadedModel
@@ -73,9 +75,9 @@ def batch(
     at every step, `should_stop` for all; after it no further row is begun. Rows on the base and on low-rank
     adapters share batches; a full fine-tune's rows wait until the others have left, and the others for them.
     """
-    mx.reset_peak_memory()
-    desk = _Desk(loaded, prefix_cache, should_stop)
-    live = _Live(loaded, joinable=batch_size > 1 and _can_be_joined(loaded))
+    memory = Memory()
+    desk = _Desk(loaded, prefix_cache, should_stop, memory)
+    live = _Live(loaded, batch_size > 1 and _can_be_joined(loaded), memory)
     with single_threaded() if loaded.record.parameters < SMALL_PARAMETERS else nullcontext():
         yield from _decode(enumerate(rows), desk, live, batch_size, should_stop, cancelled)
 
@@ -122,7 +124,9 @@ def teacher_forced(
     """
     row = Row(tuple(prompt_ids), AS_IT_IS, seed=0, alternatives=alternatives, variant=variant)
     cache, logits = prefill(loaded, row.prompt_ids, row.variant, None, never)
-    answer = Answer(0, row, set(), TextStream(decoder(loaded.tokenizer)), token_texts(loaded.tokenizer))
+    answer = Answer(
+        0, row, set(), TextStream(decoder(loaded.tokenizer)), token_texts(loaded.tokenizer), Memory()
+    )
     stats: list[TokenStat] = []
     for step, _ in _force(loaded, answer, completion_ids, cache, logits):
         stats.extend(step)
@@ -158,18 +162,23 @@ class _Desk:
     """Where rows are admitted: the prompt is read, and what was given of the answer is scored."""
 
     def __init__(
-        self, loaded: LoadedModel, prefix_cache: PrefixCache | None, should_stop: Callable[[], bool]
+        self,
+        loaded: LoadedModel,
+        prefix_cache: PrefixCache | None,
+        should_stop: Callable[[], bool],
+        memory: Memory,
     ) -> None:
         self._loaded = loaded
         self._prefix_cache = prefix_cache
         self._should_stop = should_stop
+        self._memory = memory
         self._eos = set(loaded.tokenizer.eos_token_ids)
         self._decode = decoder(loaded.tokenizer)
         self._names = token_texts(loaded.tokenizer)
 
     def admit(self, index: int, row: Row, live: _Live) -> Iterator[tuple[int, TokenStat | Finish]]:
         """Begin a row. It joins the live ones unless it is over already."""
-        answer = Answer(index, row, self._eos, TextStream(self._decode), self._names)
+        answer = Answer(index, row, self._eos, TextStream(self._decode), self._names, self._memory)
         try:
             cache, logits = prefill(
                 self._loaded, row.prompt_ids, row.variant, self._prefix_cache, self._should_stop
@@ -202,10 +211,11 @@ def _until(tokens: Iterable[int], ends: Callable[[int], bool]) -> Iterator[int]:
 class _Live:
     """The rows being decoded together: caches joined, and the logits `(rows, vocab)` of their next step."""
 
-    def __init__(self, loaded: LoadedModel, joinable: bool) -> None:
+    def __init__(self, loaded: LoadedModel, joinable: bool, memory: Memory) -> None:
         self.answers: list[Answer] = []
         self.joinable = joinable
         self._loaded = loaded
+        self._memory = memory
         self._cache: list[Any] = []
         self._logits: Any = None
         self._best: Any = None
@@ -235,9 +245,9 @@ class _Live:
         if self._cache:
             for part, new in zip(self._cache, together, strict=True):
                 part.extend(new)
-            self._logits, self._best = mx.concatenate([self._logits, *logits]), None
+            self._logits, self._best = _concatenated([self._logits, *logits]), None
         else:
-            self._cache, self._logits, self._best = together, mx.concatenate(list(logits)), None
+            self._cache, self._logits, self._best = together, _concatenated(logits), None
 
     def leave(self, places: Sequence[int]) -> None:
         """Drop rows by place."""
@@ -251,7 +261,7 @@ class _Live:
             return
         for part in self._cache:
             part.filter(stay)
-        self._logits, self._best = self._logits[mx.array(stay)], None
+        self._logits, self._best = _rows_at(self._logits, stay), None
 
     def step(self) -> Iterator[tuple[int, TokenStat | Finish]]:
         """Every row takes a token; rows that are over leave."""
@@ -259,7 +269,7 @@ class _Live:
         answers = list(self.answers)
         look = _look(self._logits, [answer.draw() for answer in answers], self._best)
         if not look.known:
-            self._start(look.tokens)
+            self._start(look.tokens[:, None])
         ids = look.ids()
         ended = [place for place, answer in enumerate(answers) if answer.ends_with(ids[place])]
         filled = [
@@ -270,7 +280,7 @@ class _Live:
         self.leave([*ended, *filled])
         if look.known and self.answers:
             staying = [place for place in range(len(answers)) if place not in {*ended, *filled}]
-            self._start(look.tokens[mx.array(staying)])
+            self._start([[ids[place]] for place in staying])
         for place, answer in enumerate(answers):
             if place in ended:
                 yield from _indexed(answer, answer.finish("stop"))
@@ -280,15 +290,26 @@ class _Live:
                 yield from _indexed(answer, answer.finish("length"))
 
     def _start(self, tokens: Any) -> None:
-        """Begin computing what follows `tokens` `(rows,)` without waiting; for greedy rows the best too."""
+        """Compute what follows `tokens` `(rows, 1)`; MLX only begins to, for greedy rows the best too."""
         variants = [answer.row.variant for answer in self.answers]
-        self._logits = forward(self._loaded, tokens[:, None], self._cache, variants)[:, -1, :]
+        self._logits = forward(self._loaded, tokens, self._cache, variants)[:, -1, :]
+        if isinstance(self._logits, np.ndarray):
+            self._memory.note(self._cache[0].nbytes)
+            return
         greedy = all(answer.row.sampling.temperature == 0 for answer in self.answers)
         self._best = mx.argmax(self._logits, axis=-1) if greedy else None
         async_eval(self._logits if self._best is None else (self._logits, self._best))
         self._steps += 1
         if self._steps % CLEAR_EVERY_STEPS == 0:
             mx.clear_cache()
+
+
+def _concatenated(logits: Sequence[Any]) -> Any:
+    return (np if isinstance(logits[0], np.ndarray) else mx).concatenate(list(logits))
+
+
+def _rows_at(logits: Any, places: Sequence[int]) -> Any:
+    return logits[list(places)] if isinstance(logits, np.ndarray) else logits[mx.array(list(places))]
 
 
 def _can_be_joined(loaded: LoadedModel) -> bool:

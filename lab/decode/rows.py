@@ -30,10 +30,28 @@ class Row:
     variant: str | None = None
 
 
+class Memory:
+    """The most memory that a decode has held: MLX's count of its own, and the keys and values in NumPy."""
+
+    def __init__(self) -> None:
+        self._host_bytes = 0
+        mx.reset_peak_memory()
+
+    def note(self, host_bytes: int) -> None:
+        """So much is held outside of MLX now."""
+        self._host_bytes = max(self._host_bytes, host_bytes)
+
+    def peak_bytes(self) -> int:
+        """Weights included."""
+        return max(mx.get_peak_memory(), mx.get_active_memory()) + self._host_bytes
+
+
 class Answer:
     """An answer under way: counts its tokens, turns them into text, and knows when it is over."""
 
-    def __init__(self, index: int, row: Row, eos: set[int], text: TextStream, names: TokenTexts) -> None:
+    def __init__(
+        self, index: int, row: Row, eos: set[int], text: TextStream, names: TokenTexts, memory: Memory
+    ) -> None:
         self.index = index
         self.row = row
         self.length = 0
@@ -41,6 +59,7 @@ class Answer:
         self._eos = eos
         self._text = text
         self._names = names
+        self._memory = memory
         self._held: TokenStat | None = None
         self._began = time.perf_counter()
 
@@ -97,7 +116,7 @@ class Answer:
             prompt_tokens=len(self.row.prompt_ids),
             prefill_ms=self.prefill_ms,
             wall_ms=self._elapsed_ms(),
-            peak_memory_bytes=int(mx.get_peak_memory()),
+            peak_memory_bytes=self._memory.peak_bytes(),
         )
 
     def _release(self, rest: str = "") -> Iterator[TokenStat]:

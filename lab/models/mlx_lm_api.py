@@ -11,7 +11,8 @@ from typing import Any
 from lab.models.runtime import mx as _mx  # noqa: F401
 
 from mlx_lm.generate import generate, stream_generate
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models import llama, qwen2, qwen3
+from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
 from mlx_lm.sample_utils import make_sampler
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
@@ -21,9 +22,13 @@ import mlx_lm.utils
 from mlx.utils import tree_flatten, tree_unflatten
 
 GGUF_ARCHITECTURES = ("llama", "mistral", "mixtral")
+LLAMA_FAMILY = (llama.Model, qwen2.Model, qwen3.Model)
+"""Models of mlx-lm that are built alike; mistral is one of the first."""
 
 __all__ = [
     "GGUF_ARCHITECTURES",
+    "LLAMA_FAMILY",
+    "KVCache",
     "QuantizedSwitchLinear",
     "SwitchGLU",
     "SwitchLinear",

@@ -114,4 +114,5 @@ def test_a_prefix_cache_changes_nothing_but_the_work(model):
             [s.entropy_nats for s in without], abs=2e-4
         )
     assert len(cache) >= 1
-    assert cache.longest(f"{model.record.id}/None", prompts[0])[0] >= 96
+    owner = f"{model.record.id}/None"
+    assert max(cache.longest(name, prompts[0])[0] for name in (owner, f"{owner}/host")) >= 96
