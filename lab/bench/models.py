@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,19 @@ LLAMA_50M: dict[str, Any] = {
 }
 
 
-def write_random_llama(folder: Path, tokenizer_from: str = "wick") -> Path:
-    """Write the model with seeded random weights; it borrows the tokenizer of another model."""
+def write_random_llama(
+    folder: Path, tokenizer_from: str = "wick", config: Mapping[str, Any] = LLAMA_50M
+) -> Path:
+    """Write a model with seeded random weights; it borrows the tokenizer of another model."""
     from mlx.utils import tree_flatten
     from mlx_lm.models import llama
 
     folder.mkdir(parents=True, exist_ok=True)
     mx.random.seed(0)
-    model = llama.Model(llama.ModelArgs.from_dict(LLAMA_50M))
+    model = llama.Model(llama.ModelArgs.from_dict(dict(config)))
     weights = dict(tree_flatten(model.parameters()))
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    (folder / "config.json").write_text(json.dumps(LLAMA_50M), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(dict(config)), encoding="utf-8")
     for path in resolve(tokenizer_from).iterdir():
         if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
             shutil.copy(path, folder / path.name)

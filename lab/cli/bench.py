@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from lab.bench.both import DecodeFigures, TwinFigures
     from lab.bench.paint import PaintFigure
     from lab.bench.storage import StorageFigures
+    from lab.bench.train import TrainFigures
 
-PARTS = ("decode", "twin", "storage", "paint")
+PARTS = ("decode", "twin", "train", "storage", "paint")
 
 
 def command(
@@ -24,7 +25,7 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats: a look, not a measurement.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure decoding, twin decoding, storage and first paint here and now; takes a few minutes.
+    """Measure decoding, twin decoding, training, storage and first paint; takes several minutes.
 
     Example: lantern bench decode --json
     """
@@ -36,6 +37,8 @@ def command(
         figures["decode"] = _decode(model, quick, as_json)
     if "twin" in chosen:
         figures["twin"] = _twin(model, quick, as_json)
+    if "train" in chosen:
+        figures["train"] = _train(model, quick, as_json)
     if "storage" in chosen:
         figures["storage"] = _storage(quick, as_json)
     if "paint" in chosen:
@@ -111,6 +114,42 @@ def _show_twin(result: TwinFigures) -> None:
     headers = ("model", "variants", "together, ms/token", "apart, ms/token", "ratio", "CPU ratio")
     title = f"{result.backend}: a token of each variant in one batch against one variant after the other"
     show(table(headers, rows, right=(1, 2, 3, 4, 5), title=title))
+
+
+def _train(model: str, quick: bool, quiet: bool) -> TrainFigures:
+    from lab.bench.train import train_figures
+
+    notice("training: the lab and mlx_lm.lora in turns over the same data; memory; local ranks")
+    figures = train_figures(model, quick)
+    if not quiet:
+        _show_train(figures)
+    return figures
+
+
+def _show_train(figures: TrainFigures) -> None:
+    rows = [
+        (
+            speed.model,
+            speed.data,
+            number(speed.ours_tokens_per_second, 0),
+            number(speed.theirs_tokens_per_second, 0),
+            number(speed.ratio, 2),
+            number(speed.ratio_cpu, 2),
+        )
+        for speed in figures.speeds
+    ]
+    headers = ("model", "data", "ours tok/s", "mlx_lm.lora tok/s", "ratio", "ratio CPU")
+    title = f"training with the control unit on, {figures.speeds[0].backend}"
+    show(table(headers, rows, right=(2, 3, 4, 5), title=title))
+    memory, ranks = figures.memory, figures.ranks
+    say(
+        f"peak memory, {memory.model}: {memory.ours_bytes / 2**20:.0f} MiB against "
+        f"{memory.theirs_bytes / 2**20:.0f} MiB, ratio {memory.ratio:.2f}"
+    )
+    say(
+        f"{ranks.ranks} ranks on {ranks.model}: {ranks.ranked:.0f} tok/s; one process on one core "
+        f"{ranks.one_core:.0f}, on all cores {ranks.all_cores:.0f}"
+    )
 
 
 def _storage(quick: bool, quiet: bool) -> StorageFigures:
