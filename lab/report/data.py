@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from lab.compare.summary import ComparisonSummary, summarize
 from lab.errors import LabError
 from lab.judging import StoredJudgement, judgements, pair_verdicts
+from lab.report.ratings import RatedScale, rated_scales
 from store.ids import utc_now
 
 if TYPE_CHECKING:
     from lab.measure.instrument import Instrument
-    from store.queries import ComparedAnswer, RatingRow, StoredSide
+    from store.queries import ComparedAnswer, StoredSide
     from store.queries.reports import AnswerText, CurvePoint
     from store.records import AdapterRecord, ComparisonRecord, ModelRecord, SideName, SideRecord
     from store.service import StoreService
@@ -80,18 +81,6 @@ class ReportSide:
 
     words: str
     facts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatedScale:
-    """Ratings on one scale: how many there are and their mean, for each side; None without any."""
-
-    name: str
-    n_left: int
-    left: float | None
-    n_right: int
-    right: float | None
-    blind: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +150,7 @@ def collect(service: StoreService, comparison_id: str, by: Instrument | None = N
         summary=summary,
         pairs=pairs,
         curve=_enough(curve),
-        scales=_scales(service.query(ratings, record.id)),
+        scales=rated_scales(service.query(ratings, record.id), {pair.place: pair.cluster for pair in pairs}),
         judgements=tuple(judgements(service, record.id, verdicts)),
         max_tokens=max(limits, default=None),
     )
@@ -283,23 +272,3 @@ def _with_backends(
         ("made", f"{began[:19].replace('T', ' ')} to {ended[:19].replace('T', ' ')} UTC"),
     )
     return ReportSide(words=side.words, facts=side.facts + made)
-
-
-def _scales(ratings: Sequence[RatingRow]) -> tuple[RatedScale, ...]:
-    """Each scale with the means of its ratings; answers are not matched, as people rate what they come by."""
-    found = []
-    for name in dict.fromkeys(row.scale for row in ratings):
-        here = [row for row in ratings if row.scale == name]
-        left = [row.value for row in here if row.side == "left"]
-        right = [row.value for row in here if row.side == "right"]
-        found.append(
-            RatedScale(
-                name=name,
-                n_left=len(left),
-                left=sum(left) / len(left) if left else None,
-                n_right=len(right),
-                right=sum(right) / len(right) if right else None,
-                blind=sum(row.blind for row in here),
-            )
-        )
-    return tuple(found)

@@ -14,6 +14,7 @@ from lab.measure.statistics import power_table
 from lab.report import sentences
 from lab.report.pairs import by_cluster
 from lab.report.words import (
+    NONE,
     interval,
     number,
     p_value,
@@ -27,6 +28,7 @@ from lab.safetext import safe_line, safe_text
 if TYPE_CHECKING:
     from lab.measure.comparison import ComparisonRow, FailureTally, ProbeDelta
     from lab.report.data import CompareReport, ReportAnswer, ReportPair, ReportSide
+    from lab.report.ratings import RatedScale
 
 _SIGNS = re.compile(r"([\\`*_\[\]|<>~&$])")
 _LINE_START = re.compile(r"^(\s*\d*)([-+#=.)])")
@@ -153,12 +155,39 @@ def _judged(report: CompareReport) -> Iterator[str]:
         yield f"Judge {plain(judgement.judge_name)}, template {plain(judgement.template)}: "
         yield f"{plain(sentences.judged(judgement))}\n"
     if report.scales:
-        yield _table_head(["scale", "left", "n", "right", "n", "blind"])
-        for scale in report.scales:
-            n = scale.n_left + scale.n_right
-            cells = [number(scale.left), str(scale.n_left), number(scale.right), str(scale.n_right)]
-            yield _table_row([plain(scale.name), *cells, f"{scale.blind} of {n}"])
-        yield ""
+        yield _table_head(
+            [
+                "scale",
+                "left",
+                "ratings",
+                "right",
+                "ratings",
+                "blind",
+                "n",
+                "change",
+                "interval",
+                "p",
+                "p, Holm",
+            ]
+        )
+        yield from map(_rated, report.scales)
+        yield "\nRatings by people, 1 to 5; the change is where one rater rated both answers of a pair.\n"
+
+
+def _rated(scale: RatedScale) -> str:
+    given = [number(scale.left), str(scale.n_left), number(scale.right), str(scale.n_right)]
+    tested = ["0", NONE, NONE, NONE, NONE]
+    if scale.test is not None:
+        tested = [
+            str(scale.test.n),
+            signed(scale.test.effect.value),
+            interval(scale.test.effect),
+            p_value(scale.test.p_value),
+            p_value(scale.p_holm),
+        ]
+    return _table_row(
+        [plain(scale.name), *given, f"{scale.blind} of {scale.n_left + scale.n_right}", *tested]
+    )
 
 
 def _answers(report: CompareReport) -> Iterator[str]:

@@ -12,10 +12,11 @@ from lab.errors import LabError
 from lab.report.data import collect
 from lab.report.html import to_html
 from lab.report.markdown import fenced, plain, to_markdown
+from lab.report.ratings import rated_scales
 from lab.report.words import interval, number, p_value, signed
 from lab.safetext import safe_text
 from lab.textfiles import replace_surrogates
-from store.queries import compared_answers
+from store.queries import RatingRow, compared_answers
 from store.queries.reports import entropy_curve
 from store.records import RatingRecord
 from store.service import StoreService
@@ -216,25 +217,59 @@ def test_entropy_along_the_answers(service: StoreService) -> None:
 def test_ratings_by_people(service: StoreService) -> None:
     record = store_comparison(service, texts(2, rich=False), texts(2, rich=True))
     report = collect(service, record.id)
-    ids = [pair.left.generation_id for pair in report.pairs] + [report.pairs[0].right.generation_id]
-    for value, generation_id in zip((2, 4, 5), ids, strict=True):
+    ids = {
+        (side, pair.place): str(getattr(pair, side).generation_id)
+        for pair in report.pairs
+        for side in ("left", "right")
+    }
+    given = [
+        ("left", 0, "me", 2, False),
+        ("right", 0, "me", 5, True),
+        ("left", 1, "me", 4, False),
+        ("right", 1, "you", 1, True),
+    ]
+    for number_, (side, place, rater, value, blind) in enumerate(given):
         service.append(
             RatingRecord(
-                id=f"rating-{value}",
+                id=f"rating-{number_}",
                 comparison_id=record.id,
-                generation_id=str(generation_id),
+                generation_id=ids[side, place],
                 other_generation_id=None,
                 scale="depth",
                 value=value,
-                rater="me",
-                blind=value == 5,
+                rater=rater,
+                blind=blind,
                 shown="left",
-                at=facts.at(value),
+                at=facts.at(number_),
             )
         )
     (scale,) = collect(service, record.id).scales
     assert (scale.name, scale.n_left, scale.left, scale.n_right, scale.right, scale.blind) == (
         *("depth", 2, 3.0),
-        *(1, 5.0, 1),
+        *(2, 3.0, 2),
     )
-    assert "| depth | 3.00 | 2 | 5.00 | 1 | 1 of 3 |" in to_markdown(collect(service, record.id))
+    # Only "me" saw both answers of a pair, and of one only.
+    assert scale.test is not None
+    assert (scale.test.n, scale.test.effect.value, scale.p_holm) == (1, 3.0, 1.0)
+    assert "| depth | 3.00 | 2 | 3.00 | 2 | 2 of 4 | 1 | +3.00 | – | 1.000 | 1.000 |" in to_markdown(
+        collect(service, record.id)
+    )
+    assert "folded by probe" in Page(to_html(collect(service, record.id))).text
+
+
+def rating(place: int, side: str, value: int, rater: str = "me") -> RatingRow:
+    return RatingRow(f"{side}-{place}", place, side, "depth", value, rater, True, "left", facts.START)  # type: ignore[arg-type]
+
+
+def test_ratings_are_tested_by_probe() -> None:
+    rows = [rating(place, side, value) for place in range(8) for side, value in (("left", 2), ("right", 4))]
+    rows += [rating(8, "left", 5)]
+    clusters = {place: f"P{place // 2}" for place in range(8)}
+    (scale,) = rated_scales(rows, clusters)
+    assert scale.test is not None
+    # Four probes of two wordings: n is 4, and 2 / 2⁴ the least possible p.
+    assert (scale.test.n, scale.test.effect.value, scale.test.p_value) == (4, 2.0, 0.125)
+    assert (scale.n_left, scale.left) == (9, pytest.approx(21 / 9))
+    (untested,) = rated_scales([rating(0, "left", 3), rating(0, "right", 3, "you")], {})
+    assert untested.test is None and untested.p_holm is None
+    assert rated_scales([], {}) == ()
