@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,37 @@ def test_a_detached_run_is_told_what_to_do_from_elsewhere(home: Path, data: Path
         (told["step"], "set"),
         (paused["step"], "asked"),
     }
+
+
+def test_ctrl_c_stops_the_run_which_is_gone_on_with_to_the_same_end(home: Path, data: Path) -> None:
+    model = str(tiny_model("llama"))
+    given = ["--data", str(data), "--model", model, "--batch-size", "2", "--epochs", "9", "--allow-repeats"]
+    environment = {**os.environ, "LANTERN_HOME": str(home), "PYTHONPATH": str(runs.ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "screens.entry", "train", *given],
+        env={**environment, "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not list_runs(Home.resolve(home)):
+        assert process.poll() is None
+    folder = the_run(home)
+    watch = runs.Watch(Home.resolve(home), folder)
+    while not watch.metrics():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert b"stopped at step" in out
+    stopped_at = max(watch.metrics())
+    assert stopped_at < 108
+    resumed = lantern("train", "--resume", "last", home=home)
+    assert b"finished at step 108" in resumed.stdout
+    assert sorted(watch.metrics()) == list(range(1, 109))
+    names = [event.name for event in watch.events()]
+    assert names == ["started", "warning", "stopping", "stopped", "resumed", "finished"]
+    over = lantern("train", "--resume", "last", home=home, check=False)
+    assert b"has finished: there is nothing to go on with" in over.stderr
 
 
 def test_faults_are_one_line(home: Path, data: Path, tmp_path: Path) -> None:
