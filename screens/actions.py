@@ -65,6 +65,10 @@ class ScreenSpec:
         screen: Callable[[], Screen[Any]] = getattr(importlib.import_module(module), name)
         return screen
 
+    def make(self) -> Screen[Any]:
+        """A fresh one; its module is imported now at the latest."""
+        return self.load()()
+
     def action(self) -> Action:
         return Action(f"app.show-{self.id}", (self.key,), self.title, f"Open {self.title}: {self.purpose}")
 

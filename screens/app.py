@@ -23,19 +23,24 @@ from textual.worker import Worker, WorkerState
 from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
 from screens.actions import BY_ID, SCREENS, bindings, screen_spec
+from screens.collector import Collector
 from screens.config import LabState, load_keymap, load_state, save_state
 from screens.memory import resident_bytes
-from screens.palette import ActionProvider
+from screens.prepare import prepare_all
 from screens.shell import LabScreen
 from screens.store_link import StoreLink
 from screens.theme.themes import DEFAULT, SHIPPED, VARIABLE_DEFAULTS, user_themes
+from screens.windows import Windows
 from screens.workbench import Answer, Job, Workbench
 from store.errors import StoreError
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+    from textual.screen import Screen
+
     from store.home import Home
 
-MEMORY_EVERY_S = 1.0
+HOUSEKEEPING_EVERY_S = 1.0
 CLOSE_WITHIN_S = 6.0
 
 
@@ -44,9 +49,7 @@ class LanternApp(App[None]):
 
     TITLE = "Lantern Lab"
     BINDINGS: ClassVar[list[Any]] = bindings("app")
-    COMMANDS: ClassVar[set[Any]] = {ActionProvider}
-    COMMAND_PALETTE_BINDING = "ctrl+p"
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False
     CSS_PATH = "lab.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-compact"), (100, "-regular"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (46, "-taller")]  # noqa: RUF012
@@ -60,6 +63,7 @@ class LanternApp(App[None]):
         *,
         engine_command: Sequence[str] | None = None,
         open_service: Callable[[Home], Any] | None = None,
+        prepare: bool = True,
     ) -> None:
         super().__init__()
         self.home = home
@@ -67,7 +71,10 @@ class LanternApp(App[None]):
         self.state: LabState = load_state(home.config)
         self.bench = Workbench(home.path, model, command=engine_command)
         self.store = StoreLink(home, open_service)
+        self.windows = Windows(self)
+        self.collector = Collector()
         self.memory_bytes: int | None = None
+        self._prepare = prepare
         self._start_screen = self._first_screen(start)
         self._engine_worker: Worker[None] | None = None
         self._next_of: dict[str, Callable[[], Coroutine[Any, Any, None]] | None] = {}
@@ -81,7 +88,7 @@ class LanternApp(App[None]):
             self.register_theme(theme)
         self.theme = self.state.theme if self.state.theme in self.available_themes else DEFAULT
         for spec in SCREENS:
-            self.add_mode(spec.id, spec.load())
+            self.add_mode(spec.id, spec.make)
         self.switch_mode(self._start_screen)
         self.call_after_refresh(self._begin)
 
@@ -101,8 +108,11 @@ class LanternApp(App[None]):
         self.store.on_notice.append(lambda notice: self.tell(notice, severity="warning"))
         self.start_engine()
         self.spawn(self.store.run(), "store")
-        self.set_interval(MEMORY_EVERY_S, self._measure_memory)
+        self.set_interval(HOUSEKEEPING_EVERY_S, self._keep_house)
         self._read_settings()
+        self.collector.begin()
+        if self._prepare:
+            self.spawn(prepare_all(self), "prepare")
         if not self.is_headless:
             for sign, leave in ((signal.SIGTERM, self._leave), (signal.SIGHUP, self._vanish)):
                 with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):
@@ -126,6 +136,31 @@ class LanternApp(App[None]):
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             self.tell(faults[0] + more, severity="warning")
 
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, but for its terminal driver the one that answers Escape at once."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from screens.driver import LabDriver
+
+        return LabDriver
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Nothing: Textual holds a switch of screens back, for screens yet to be built; ours are there."""
+
+    async def mount_mode(self, mode: str) -> None:
+        """Build a screen behind the one in front."""
+        if mode not in self._screen_stacks:
+            await self._init_mode(mode)
+            self._screen_stacks[mode][0]._screen_resized(self.size)
+
+    async def mount_hidden(self, window: Screen[Any]) -> None:
+        """Build, style and lay out a window without showing it; what opens later only has to paint."""
+        _, mounted = self._get_screen(window)
+        self._load_screen_css(window)
+        await mounted
+        window._screen_resized(self.size)
+
     def start_engine(self) -> None:
         self._engine_worker = self.spawn(self.bench.run(), "engine")
 
@@ -136,6 +171,9 @@ class LanternApp(App[None]):
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await asyncio.gather(self.bench.close(), self.store.close(), return_exceptions=True)
         self.exit()
+
+    def on_unmount(self) -> None:
+        self.collector.end()
 
     def _leave(self) -> None:
         self.remember()
@@ -154,6 +192,8 @@ class LanternApp(App[None]):
             save_state(self.home.config, self.state)
 
     async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent):
+            self.collector.key()
         if isinstance(event, events.Paste):
             # The one door by which control codes could get into a text box.
             event.text = safe_text(event.text)
@@ -189,11 +229,11 @@ class LanternApp(App[None]):
         from screens.dialogs import ErrorDialog
 
         if isinstance(error, LabError | StoreError):
-            self.push_screen(ErrorDialog(f"{during}: not possible", str(error)))
+            self.windows.open(ErrorDialog, None, f"{during}: not possible", str(error))
         else:
             said = "".join(traceback.format_exception_only(error))
             trace = "".join(traceback.format_exception(error)[-6:])
-            self.push_screen(ErrorDialog(f"{during}: an unexpected fault", f"{said}\n{trace}"))
+            self.windows.open(ErrorDialog, None, f"{during}: an unexpected fault", f"{said}\n{trace}")
 
     def tell(self, message: str, *, severity: Any = "information") -> None:
         """A short notice; the message is data, never markup."""
@@ -207,13 +247,17 @@ class LanternApp(App[None]):
                 self.action_restart_engine()
 
         title = "The engine ended" if fatal else "The engine says"
-        self.push_screen(ErrorDialog(title, message, "Restart" if fatal else None), restart)
+        self.windows.open(ErrorDialog, restart, title, message, "Restart" if fatal else None)
 
     def _job_over(self, job: Job) -> None:
         self.store.ingest_soon()
         if job.is_battery and job.state != "failed":
             how = "stopped" if job.state == "cancelled" else "done"
             self.tell(f"{job.title} {how}: {job.done} of {job.total} answers are stored")
+
+    def _keep_house(self) -> None:
+        self._measure_memory()
+        self.collector.look()
 
     def _measure_memory(self) -> None:
         pid = self.bench.pid
@@ -245,19 +289,29 @@ class LanternApp(App[None]):
         await self.switch_mode(screen_id)
         return cast(LabScreen, self.screen)
 
-    def action_palette(self) -> None:
-        self.action_command_palette()
-
-    def action_help(self) -> None:
-        from screens.help import HelpDialog, pane_help
-
-        title, text = pane_help(self.focused, self.screen)
+    def live_keys(self) -> dict[str, tuple[str, ...]]:
+        """The keys that work here and now, by the id of what they do."""
         live: dict[str, tuple[str, ...]] = {}
         for active in self.screen.active_bindings.values():
             if active.binding.id in BY_ID:
                 key = self.get_key_display(active.binding)
                 live[active.binding.id] = (*live.get(active.binding.id, ()), key)
-        self.push_screen(HelpDialog(title, text, live))
+        return live
+
+    def action_palette(self) -> None:
+        from screens.palette import PaletteDialog
+
+        def do(action_id: str | None) -> None:
+            if action_id is not None:
+                self.call_later(self.action_do, action_id)
+
+        self.windows.open(PaletteDialog, do, getattr(self.screen, "ID", ""), self.live_keys())
+
+    def action_help(self) -> None:
+        from screens.help import HelpDialog, pane_help
+
+        title, text = pane_help(self.focused, self.screen)
+        self.windows.open(HelpDialog, None, title, text, self.live_keys())
 
     def action_stop(self) -> None:
         job = self.bench.current_job
@@ -326,12 +380,12 @@ class LanternApp(App[None]):
                 self.spawn(self.bench.load(name), "load model")
 
         note = "A folder in mlx-lm format, a hub id, or wick, the lab's own small model."
-        self.push_screen(LineDialog("Load a model", note, self.bench.model_name), load)
+        self.windows.open(LineDialog, load, "Load a model", note, self.bench.model_name)
 
     def action_jump(self) -> None:
         from screens.jump import JumpOverlay
 
-        self.push_screen(JumpOverlay(self.screen))
+        self.windows.open(JumpOverlay, None, self.screen)
 
     def key_ctrl_c(self) -> None:
         """Ctrl+C copies a selection, as everywhere; without one it says how to leave."""

@@ -1,4 +1,8 @@
-"""The small windows: an error, a line of text, a choice. Escape closes them without doing anything."""
+"""The small windows: an error, a line of text, a choice. Escape closes them without doing anything.
+
+A window is built once and filled again whenever it is opened (see `screens.windows`): what it shows is given
+by `give`, with the constructor's arguments, and put into its widgets by `fill`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Button, Input, Label, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from lab.safetext import safe_line, safe_text
+from screens.backdrop import dimmed
 
 Result = TypeVar("Result")
 
@@ -66,6 +72,38 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._backdrop: list[Strip] = []
+        self._styled_for = ""
+
+    def give(self, *given: Any) -> None:
+        """What the window is about this time."""
+
+    def fill(self) -> None:
+        """Put what was given into the widgets."""
+
+    def on_mount(self) -> None:
+        if self.children:  # None where the app is leaving and composes nothing any more.
+            self.fill()
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Textual would style every widget again; they still have the styles of this theme.
+        event.refresh_styles = self._styled_for != self.app.theme
+        self._styled_for = self.app.theme
+        below = self.app.screen_stack[-2:-1]
+        self._backdrop = dimmed(below[0], self.styles.background) if below else []
+
+    def on_screen_suspend(self) -> None:
+        if self not in self.app.screen_stack:
+            self.set_focus(None)
+
+    def render_line(self, y: int) -> Strip:
+        """What lies below, dimmed, as it was when the window opened."""
+        if y < len(self._backdrop):
+            return self._backdrop[y].crop_extend(0, self.size.width, self.rich_style)
+        return Strip.blank(self.size.width, self.rich_style)
+
     def action_close(self) -> None:
         self.dismiss(None)
 
@@ -75,19 +113,25 @@ class ErrorDialog(Dialog[bool]):
 
     def __init__(self, title: str, message: str, remedy: str | None = None) -> None:
         super().__init__()
-        self._title = safe_line(title)
-        self._message = safe_text(message)
-        self._remedy = remedy
+        self.give(title, message, remedy)
+
+    def give(self, title: str, message: str, remedy: str | None = None) -> None:
+        self._title, self._message, self._remedy = safe_line(title), safe_text(message), remedy
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
+        with Vertical(id="box"):
             with VerticalScroll(classes="message"):
-                yield Static(Content(self._message))
+                yield Static(id="message")
             with Horizontal(classes="buttons"):
-                if self._remedy:
-                    yield Button(Content(self._remedy), id="remedy", variant="primary", compact=True)
+                yield Button("", id="remedy", variant="primary", compact=True)
                 yield Button(Content("Close"), id="close", compact=True)
+
+    def fill(self) -> None:
+        self.query_one("#box").border_title = Content(self._title)
+        self.query_one("#message", Static).update(Content(self._message))
+        remedy = self.query_one("#remedy", Button)
+        remedy.display = self._remedy is not None
+        remedy.label = Content(self._remedy or "")
 
     DEFAULT_CSS = """
     ErrorDialog > Vertical { border: round $error; border-title-color: $error; width: 84; }
@@ -104,14 +148,22 @@ class LineDialog(Dialog[str]):
 
     def __init__(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
         super().__init__()
+        self.give(title, note, value, placeholder)
+
+    def give(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
         self._title, self._note, self._value, self._placeholder = title, note, safe_line(value), placeholder
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
-            yield Static(Content(self._note), classes="note")
+        with Vertical(id="box"):
+            yield Static(id="note", classes="note")
             yield Label("")
-            yield Input(self._value, placeholder=self._placeholder)
+            yield Input()
+
+    def fill(self) -> None:
+        self.query_one("#box").border_title = Content(self._title)
+        self.query_one("#note", Static).update(Content(self._note))
+        box = self.query_one(Input)
+        box.placeholder, box.value = self._placeholder, self._value
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -142,20 +194,26 @@ class ChoiceDialog(Dialog[tuple[str, ...]]):
 
     def __init__(self, title: str, choices: Sequence[Choice], chosen: Sequence[str]) -> None:
         super().__init__()
+        self.give(title, choices, chosen)
+
+    def give(self, title: str, choices: Sequence[Choice], chosen: Sequence[str]) -> None:
         self._title, self._choices, self._chosen = title, choices, frozenset(chosen)
 
     def compose(self) -> ComposeResult:
-        widest = max((len(safe_line(choice.label)) for choice in self._choices), default=0)
-        with Vertical() as box:
-            box.border_title = Content(self._title)
-            yield SelectionList[str](
-                *(
-                    Selection(self._prompt(choice, widest), choice.value, choice.value in self._chosen)
-                    for choice in self._choices
-                ),
-                compact=True,
-            )
+        with Vertical(id="box"):
+            yield SelectionList[str](compact=True)
             yield Static(Content("Space selects · Enter takes · none selected shows all"), classes="note")
+
+    def fill(self) -> None:
+        self.query_one("#box").border_title = Content(self._title)
+        widest = max((len(safe_line(choice.label)) for choice in self._choices), default=0)
+        rows = self.query_one(SelectionList[Any])
+        rows.clear_options()
+        rows.add_options(
+            Selection(self._prompt(choice, widest), choice.value, choice.value in self._chosen)
+            for choice in self._choices
+        )
+        rows.highlighted = 0 if self._choices else None
 
     def _prompt(self, choice: Choice, widest: int) -> Content:
         label = Content(safe_line(choice.label).ljust(widest))

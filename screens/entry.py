@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+ESCAPE_DELAY_MS = "15"
+
 
 def main() -> None:
     """Entry point of the `lantern` script."""
@@ -37,6 +39,9 @@ def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) 
             file=sys.stderr,
         )
         return 1
+    if not os.environ.get("SSH_CONNECTION"):
+        # Textual's own knob, read when it is imported: how long after Escape the rest of a sequence may come.
+        os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_MS)
     from screens.app import LanternApp
     from store.errors import StoreError
     from store.home import Home

@@ -148,20 +148,26 @@ class HelpDialog(Dialog[None]):
 
     def __init__(self, title: str, text: str, live: dict[str, tuple[str, ...]]) -> None:
         super().__init__()
+        self.give(title, text, live)
+
+    def give(self, title: str, text: str, live: dict[str, tuple[str, ...]]) -> None:
         self._title, self._text, self._live = title, text, live
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
+        with Vertical(id="box"):
             with VerticalScroll(can_focus=True):
-                yield Static(Content(self._text))
-                for scope in reversed(SCOPE_TITLES):
-                    actions = [
-                        action for action in ACTIONS if action.scope == scope and action.id in self._live
-                    ]
-                    if actions:
-                        yield Static(self._keys(scope, actions))
+                yield Static(id="text")
             yield Static(Content("Escape closes · keys can be changed in config/keymap.yaml"), classes="note")
+
+    def fill(self) -> None:
+        self.query_one("#box").border_title = Content(self._title)
+        parts = [Content(self._text)]
+        for scope in reversed(SCOPE_TITLES):
+            actions = [action for action in ACTIONS if action.scope == scope and action.id in self._live]
+            if actions:
+                parts.append(self._keys(scope, actions))
+        self.query_one("#text", Static).update(Content("\n").join(parts))
+        self.query_one(VerticalScroll).scroll_to(y=0, animate=False)
 
     def _keys(self, scope: str, actions: Iterable[Action]) -> Content:
         """Keys, what they do, and the id by which a keymap names them."""

@@ -167,6 +167,8 @@ class LabScreen(Screen[None]):
     LabScreen #body { height: 1fr; }
     """
 
+    _styled_for = ""
+
     def compose(self) -> ComposeResult:
         yield TopBar(self.ID)
         with Container(id="body"):
@@ -183,7 +185,7 @@ class LabScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._ticks = 0
-        self._clock = self.set_interval(TICK_S, self._tick)
+        self._clock = self.set_interval(TICK_S, self._tick, pause=not self.is_current)
         self.set_ready()
 
     def set_ready(self) -> None:
@@ -192,9 +194,13 @@ class LabScreen(Screen[None]):
     def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
         self._clock.pause()
 
-    def on_screen_resume(self, _: events.ScreenResume) -> None:
-        self._clock.resume()
-        self.tick()
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Textual would style every widget again; they still have the styles of this theme.
+        event.refresh_styles = self._styled_for != self.app.theme
+        self._styled_for = self.app.theme
+        if self.is_current:
+            self._clock.resume()
+            self.tick()
 
     def _tick(self) -> None:
         self._ticks += 1

@@ -65,6 +65,9 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
 
     def __init__(self, sampling: Sampling, seed: int, presets: Mapping[str, Sampling]) -> None:
         super().__init__()
+        self.give(sampling, seed, presets)
+
+    def give(self, sampling: Sampling, seed: int, presets: Mapping[str, Sampling]) -> None:
         self._sampling, self._seed, self._presets = sampling, seed, presets
 
     def compose(self) -> ComposeResult:
@@ -74,17 +77,20 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
                 for name in self._presets:
                     yield Button(Content(name), name=name, classes="preset", compact=True)
             for key, field in FIELDS.items():
-                value = self._seed if key == "seed" else getattr(self._sampling, key)
                 with Horizontal(classes="row"):
                     yield Label(field.label)
-                    yield Input(f"{value:g}" if isinstance(value, float) else str(value), id=key)
+                    yield Input(id=key)
                     yield Static(Content(field.rule), classes="rule")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
                 yield Button(Content("Use"), id="use", variant="primary", compact=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
-    def on_mount(self) -> None:
+    def fill(self) -> None:
+        for key in FIELDS:
+            value = self._seed if key == "seed" else getattr(self._sampling, key)
+            self.query_one(f"#{key}", Input).value = f"{value:g}" if isinstance(value, float) else str(value)
+        self.query_one(".fault", Static).update("")
         self.query_one("#temperature", Input).focus()
 
     def action_take(self) -> None:
@@ -130,21 +136,30 @@ class BranchDialog(Dialog[Alternative]):
     BranchDialog OptionList { height: auto; max-height: 12; border: none; background: $surface; padding: 0; }
     """
 
-    def __init__(self, token: TokenStat) -> None:
+    def __init__(self, token: TokenStat | None) -> None:
         super().__init__()
+        self.give(token)
+
+    def give(self, token: TokenStat | None) -> None:
         self._token = token
-        self._options = [item for item in token.alternatives if item.token_id != token.token_id]
+        others = token.alternatives if token else ()
+        self._options = [item for item in others if token and item.token_id != token.token_id]
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(f"Branch at token {self._token.index + 1}")
-            token = f"“{visible(self._token.text, 20)}” (H_t {nats(self._token.entropy_nats)} nats)"
-            note = f"Instead of {token} go on with"
-            yield Static(Content(note), classes="note")
-            yield OptionList(
-                *(self._option(n, item) for n, item in enumerate(self._options, start=1)), compact=True
-            )
+        with Vertical(id="box"):
+            yield Static(id="token", classes="note")
+            yield OptionList(compact=True)
             yield Static(Content("A number or Enter branches · Escape leaves it"), classes="note")
+
+    def fill(self) -> None:
+        if self._token is None:
+            return
+        self.query_one("#box").border_title = Content(f"Branch at token {self._token.index + 1}")
+        token = f"“{visible(self._token.text, 20)}” (H_t {nats(self._token.entropy_nats)} nats)"
+        self.query_one("#token", Static).update(Content(f"Instead of {token} go on with"))
+        rows = self.query_one(OptionList)
+        rows.set_options(self._option(n, item) for n, item in enumerate(self._options, start=1))
+        rows.highlighted = 0 if self._options else None
 
     def _option(self, number: int, alternative: Alternative) -> Option:
         return Option(

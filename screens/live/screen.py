@@ -323,7 +323,8 @@ class LiveScreen(LabScreen):
         return True
 
     def action_prompt(self) -> None:
-        self.query_one(PromptBox).focus()
+        # At once, not in turn: what is typed right after the key is meant for the box.
+        self.set_focus(self.query_one(PromptBox))
 
     def action_reroll(self) -> None:
         """The same prompt under the present setup with the next seed."""
@@ -358,7 +359,7 @@ class LiveScreen(LabScreen):
             if alternative is not None:
                 self._branch(answer, point, alternative)
 
-        self.app.push_screen(BranchDialog(answer.tokens[point]), branch)
+        self.lab.windows.open(BranchDialog, branch, answer.tokens[point])
 
     def _branch(self, answer: Answer, point: int, alternative: Alternative) -> None:
         kept = tuple(token.token_id for token in answer.tokens[:point])
@@ -385,7 +386,7 @@ class LiveScreen(LabScreen):
             if result is not None:
                 self._change(dataclasses.replace(self.setup, sampling=result[0], seed=result[1]))
 
-        self.app.push_screen(SamplingDialog(self.setup.sampling, self.setup.seed, presets()), take)
+        self.lab.windows.open(SamplingDialog, take, self.setup.sampling, self.setup.seed, presets())
 
     def action_earlier(self) -> None:
         self._flip(-1)

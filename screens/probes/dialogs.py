@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 GREATEST_BATCH = 64
 GREATEST_SEEDS = 100
+FORM_FIELDS = {"battery": "", "id": "", "domain": "", "subjects": "what it is about; commas"}
 
 
 class RunDialog(Dialog[RunPlan]):
@@ -50,14 +51,18 @@ class RunDialog(Dialog[RunPlan]):
         self, n_probes: int, kernels: Sequence[Kernel], presets: Mapping[str, Sampling], seed: int = 0
     ) -> None:
         super().__init__()
+        self.give(n_probes, kernels, presets, seed)
+
+    def give(
+        self, n_probes: int, kernels: Sequence[Kernel], presets: Mapping[str, Sampling], seed: int = 0
+    ) -> None:
         self._n_probes = n_probes
         self._kernels: dict[str, Kernel | None] = {"": None, **{kernel.name: kernel for kernel in kernels}}
         self._presets = presets
         self._seed = seed
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(f"Run {plural(self._n_probes, 'probe')}")
+        with Vertical(id="box"):
             yield Static(Content("Conditions"), classes="heading", id="first")
             yield SelectionList[str](
                 *(
@@ -72,7 +77,7 @@ class RunDialog(Dialog[RunPlan]):
                     yield RadioButton(Content(_preset_words(name, sampling)), value=number == 0, name=name)
             yield Static(Content("Size"), classes="heading")
             yield from self._row("answers per condition", "n-seeds", "1")
-            yield from self._row("first seed", "first-seed", str(self._seed))
+            yield from self._row("first seed", "first-seed", "0")
             yield from self._row("answers at once (batch)", "batch", "8")
             with Horizontal(classes="buttons"):
                 yield Static(Content(""), classes="sum")
@@ -84,7 +89,10 @@ class RunDialog(Dialog[RunPlan]):
             yield Label(label)
             yield Input(value, id=field_id, type="integer")
 
-    def on_mount(self) -> None:
+    def fill(self) -> None:
+        """The number of probes and the seed are of this time; the rest stays as it was last chosen."""
+        self.query_one("#box").border_title = Content(f"Run {plural(self._n_probes, 'probe')}")
+        self.query_one("#first-seed", Input).value = str(self._seed)
         self._sum_up()
 
     @on(SelectionList.SelectedChanged)
@@ -166,20 +174,17 @@ class ProbeForm(Dialog["ProbeRecord"]):
 
     def __init__(self, probe: ProbeRecord | None, battery: str) -> None:
         super().__init__()
+        self.give(probe, battery)
+
+    def give(self, probe: ProbeRecord | None, battery: str) -> None:
         self._probe, self._battery = probe, battery
 
     def compose(self) -> ComposeResult:
-        probe = self._probe
-        with Vertical() as box:
-            box.border_title = Content("Edit the probe" if probe else "A new probe")
-            yield from self._row(
-                "battery", probe.battery if probe else self._battery, fixed=probe is not None
-            )
-            yield from self._row("id", probe.id if probe else "", fixed=probe is not None)
-            yield from self._row("domain", probe.domain if probe else "")
-            yield from self._row(
-                "subjects", ", ".join(probe.subjects) if probe else "", "what it is about; commas"
-            )
+        with Vertical(id="box"):
+            for name, hint in FORM_FIELDS.items():
+                with Horizontal(classes="row"):
+                    yield Label(name)
+                    yield Input(placeholder=hint, id=f"field-{name}")
             yield SafeTextArea(compact=True, soft_wrap=True, tab_behavior="focus")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
@@ -187,14 +192,19 @@ class ProbeForm(Dialog["ProbeRecord"]):
                 yield Button(Content("Save"), id="save", variant="primary", compact=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
-    def on_mount(self) -> None:
-        if self._probe is not None:
-            self.query_one(SafeTextArea).put(self._probe.prompt)
-
-    def _row(self, name: str, value: str, hint: str = "", fixed: bool = False) -> ComposeResult:
-        with Horizontal(classes="row"):
-            yield Label(name)
-            yield Input(safe_line(value), placeholder=hint, id=f"field-{name}", disabled=fixed)
+    def fill(self) -> None:
+        probe = self._probe
+        self.query_one("#box").border_title = Content("Edit the probe" if probe else "A new probe")
+        values = {"battery": self._battery, "id": "", "domain": "", "subjects": ""}
+        if probe is not None:
+            values = {"battery": probe.battery, "id": probe.id, "domain": probe.domain}
+            values["subjects"] = ", ".join(probe.subjects)
+        for name, value in values.items():
+            box = self.query_one(f"#field-{name}", Input)
+            box.value = safe_line(value)
+            box.disabled = probe is not None and name in ("battery", "id")
+        self.query_one(SafeTextArea).put(probe.prompt if probe else "")
+        self.query_one(".fault", Static).update("")
 
     def action_take(self) -> None:
         """Save if the probe is good; else say which field is not."""

@@ -173,7 +173,7 @@ class ProbesScreen(LabScreen):
     def action_search(self) -> None:
         box = self.query_one(SearchBox)
         box.add_class("-open")
-        box.focus()
+        self.set_focus(box)
 
     @on(Input.Changed, "#search")
     def _search_changed(self, event: Input.Changed) -> None:
@@ -220,7 +220,7 @@ class ProbesScreen(LabScreen):
                 self.lab.state.batteries = list(chosen)
                 self.reload()
 
-        self.app.push_screen(ChoiceDialog("Batteries", choices, self.lab.state.batteries), take)
+        self.lab.windows.open(ChoiceDialog, take, "Batteries", choices, self.lab.state.batteries)
 
     def action_domain(self) -> None:
         self.lab.spawn(self._choose_domains(), "filter by domain")
@@ -237,7 +237,7 @@ class ProbesScreen(LabScreen):
                 self.lab.state.domains = list(chosen)
                 self.reload()
 
-        self.app.push_screen(ChoiceDialog("Domains", choices, self.lab.state.domains), take)
+        self.lab.windows.open(ChoiceDialog, take, "Domains", choices, self.lab.state.domains)
 
     def action_compare(self) -> None:
         self.lab.spawn(self._compare(), "compare")
@@ -287,7 +287,7 @@ class ProbesScreen(LabScreen):
             if plan is not None:
                 self.lab.spawn(self._run(chosen, plan), "run probes")
 
-        self.app.push_screen(RunDialog(len(chosen), shipped(), presets()), run)
+        self.lab.windows.open(RunDialog, run, len(chosen), shipped(), presets())
 
     async def _run(self, chosen: Sequence[ProbeRow], plan: RunPlan) -> None:
         from lab.probes import from_row
@@ -356,7 +356,7 @@ class ProbesScreen(LabScreen):
                 self.lab.spawn(self._save([made], f"{made.id} is saved"), "save the probe")
 
         batteries = self.lab.state.batteries
-        self.app.push_screen(ProbeForm(probe, batteries[0] if len(batteries) == 1 else OWN_BATTERY), save)
+        self.lab.windows.open(ProbeForm, save, probe, batteries[0] if len(batteries) == 1 else OWN_BATTERY)
 
     async def _save(self, probes: Sequence[ProbeRecord], message: str) -> None:
         await self.lab.store.save(probes)
@@ -370,7 +370,7 @@ class ProbesScreen(LabScreen):
                 self.lab.spawn(self._import(Path(path).expanduser()), "import probes")
 
         note = "A YAML, JSON or JSONL file. Rows that cannot be used are listed; the good ones come in."
-        self.app.push_screen(LineDialog("Import probes", note, placeholder="/path/to/probes.yaml"), load)
+        self.lab.windows.open(LineDialog, load, "Import probes", note, placeholder="/path/to/probes.yaml")
 
     async def _import(self, path: Path) -> None:
         from lab.probes import load
@@ -381,7 +381,7 @@ class ProbesScreen(LabScreen):
             await self._save(file.probes, f"{plural(len(file.probes), 'probe')} imported from {path.name}")
         if file.bad:
             lines = "\n".join(str(row) for row in file.bad)
-            self.app.push_screen(ErrorDialog(f"{plural(len(file.bad), 'row')} left out", lines))
+            self.lab.windows.open(ErrorDialog, None, f"{plural(len(file.bad), 'row')} left out", lines)
 
     def action_export_file(self) -> None:
         from screens.dialogs import LineDialog
@@ -392,7 +392,7 @@ class ProbesScreen(LabScreen):
 
         n = len(self.rows.selected) or self.rows.total
         note = f"{plural(n, 'probe')} as YAML, JSON or JSONL, told by the name's ending."
-        self.app.push_screen(LineDialog("Export probes", note, placeholder="/path/to/probes.yaml"), export)
+        self.lab.windows.open(LineDialog, export, "Export probes", note, placeholder="/path/to/probes.yaml")
 
     async def _export(self, path: Path) -> None:
         from lab.probes import export, from_row

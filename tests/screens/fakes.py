@@ -143,6 +143,7 @@ async def lab(
     start: str | None = "live",
     store: MemoryStore | None = None,
     engine: Sequence[str] = (),
+    prepare: bool = False,
     **options: Any,
 ) -> AsyncIterator[tuple[LanternApp, Pilot[None]]]:
     """The app on a fake engine and a store in memory, ready for keys; afterwards nothing of it is left."""
@@ -152,6 +153,7 @@ async def lab(
         start=start,
         engine_command=engine_command(*engine),
         open_service=lambda _: memory,
+        prepare=prepare,
         **options,
     )
     async with app.run_test(size=size, notifications=True) as pilot:

@@ -56,6 +56,7 @@ def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_pa
     terminal.keys("2")
     terminal.wait("Ask the model something")
     terminal.keys("p")
+    terminal.wait("^q Quit")
     terminal.type("What does the river remember?")
     terminal.keys("Enter")
     terminal.wait("stored")
