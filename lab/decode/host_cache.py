@@ -205,7 +205,8 @@ class Attention:
             flat = scores.reshape(key_heads, -1, prefix.length) @ prefix.values[layer]
             seen[rows] += flat.reshape(key_heads, -1, group * m, size).swapaxes(0, 1)
         seen /= total
-        return seen.reshape(slots, key_heads, group, m, size).transpose(0, 3, 1, 2, 4)
+        by_head = seen.reshape(slots, key_heads, group, m, size).transpose(0, 3, 1, 2, 4)
+        return by_head.reshape(slots, m, heads, size)
 
 
 def _shared_scores(q: Floats, keys: Floats) -> Floats:
