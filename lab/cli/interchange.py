@@ -152,8 +152,17 @@ def found_import(store: StoreService, wanted: str) -> str | None:
     return found[0] if found else None
 
 
-def collected(store: StoreService, wanted: str, by: Instrument | None) -> CompareReport:
-    """The report on the comparison or the import that is wanted. Raises LabError where there is none."""
+def collected(
+    store: StoreService,
+    wanted: str,
+    by: Instrument | None,
+    left: str | None = None,
+    right: str | None = None,
+) -> CompareReport:
+    """The report on the comparison or the import that is wanted, there of the conditions `left` and `right`.
+
+    Raises LabError where there is none.
+    """
     from lab.cli.compare import stored_comparison
     from lab.report.data import collect
     from lab.report.imported import collect_import
@@ -161,7 +170,9 @@ def collected(store: StoreService, wanted: str, by: Instrument | None) -> Compar
     store.ingest()
     import_id = found_import(store, wanted)
     if import_id is not None:
-        return collect_import(store, import_id, by=by)
+        return collect_import(store, import_id, left=left, right=right, by=by)
+    if left or right:
+        raise LabError("a comparison has its sides: --left and --right name conditions of an import")
     return collect(store, stored_comparison(store, wanted).id, by)
 
 

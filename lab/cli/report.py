@@ -39,6 +39,12 @@ def report_compare(
         ),
     ] = None,
     instrument: InstrumentOption = None,
+    left: Annotated[
+        str | None, typer.Option(help="An import: the condition held as the base.", show_default=False)
+    ] = None,
+    right: Annotated[
+        str | None, typer.Option(help="An import: the condition held against it.", show_default=False)
+    ] = None,
     pairs: Annotated[
         int, typer.Option(min=0, help="Show the texts of at most so many pairs; numbers are over all.")
     ] = 500,
@@ -56,7 +62,7 @@ def report_compare(
       lantern report compare last --instrument lek-v2 --out ./reports
     """
     with open_store(home) as store:
-        report = _collected(store, comparison_id, instrument)
+        report = _collected(store, comparison_id, instrument, left, right)
     files = _written(report, out or Path(), pairs)
     if as_json:
         emit({"id": report.id, "instrument": report.instrument, "version": report.version, "files": files})
@@ -65,12 +71,15 @@ def report_compare(
         say(f"written: {file}")
 
 
-def _collected(store: StoreService, wanted: str, instrument: str | None) -> CompareReport:
+def _collected(
+    store: StoreService, wanted: str, instrument: str | None, left: str | None, right: str | None
+) -> CompareReport:
     """The report on the comparison or the import that is wanted."""
     from lab.cli.interchange import collected
     from lab.scoring import instrument as find
 
-    return collected(store, wanted, find(instrument, store.home.config / "rubrics") if instrument else None)
+    by = find(instrument, store.home.config / "rubrics") if instrument else None
+    return collected(store, wanted, by, left, right)
 
 
 def _written(report: CompareReport, out: Path, pairs: int) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Ratings by people as a report shows them: each scale on both sides, tested where one rater saw both. Pure."""
+"""Ratings by people as a report shows them: each scale by side, tested where one rater saw both. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from lab.measure.statistics import PairedTest, holm, sign_flip_test
 
 if TYPE_CHECKING:
     from store.queries import RatingRow
-
-INSTRUMENT = "ratings by people, 1 to 5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,22 @@ def test_an_import_is_reported(capsys: Capture) -> None:
     assert call(capsys, "report", "compare", done["id"], "-i", "lek-v2", "--out", "r.md").code == 0
 
 
+def test_any_two_conditions_of_an_import_are_reported(capsys: Capture) -> None:
+    rows = json.loads(json.dumps(RIGHT[:2]))
+    for row in rows:
+        row["conditions"]["zen"] = {"response": "I dream of courage. However, I doubt it."}
+    done = brought_in(call(capsys, "compare", "import", written("ab.jsonl", rows), "--json"))
+    arguments = ("report", "compare", done["id"], "--left", "lek", "--right", "zen", "--out", "r.md")
+    assert call(capsys, *arguments).code == 0
+    markdown = Path("r.md").read_text(encoding="utf-8")
+    # first_person 2 × 0.5, engagement 1, emotional 1.6, nuance 1.5 ("However" follows ". "): 5.1 against 7.
+    assert "| all probes | 2 | 7.00 | 5.10 | −1.90 |" in markdown
+    fault = call(capsys, "report", "compare", done["id"], "--right", "calm").err
+    assert "no condition 'calm': there is baseline, lek, zen" in fault
+    a_comparison(2)
+    assert "a comparison has its sides" in call(capsys, "report", "compare", "--left", "lek").err
+
+
 def test_lm_eval_samples(capsys: Capture) -> None:
     base = written("base.jsonl", [sample(n, float(n % 3 == 0)) for n in range(12)])
     tuned = written("tuned.jsonl", [sample(n, 1.0, prompt_hash="other") for n in range(10)] + [{"doc_id": 1}])
