@@ -10,6 +10,7 @@ import pytest
 from store.home import Home
 from store.service import StoreService
 from tests.lab.cli.calls import call
+from tests.lab.cli.shell import lantern
 from tests.lab.comparisons import store_comparison
 from tests.models import tiny_model
 
@@ -60,3 +61,26 @@ def test_faults_are_one_line(capsys: Capture) -> None:
         ran = call(capsys, "compare", "judge", *arguments)
         assert (ran.code, ran.out) == (1, "")
         assert fault in ran.err
+
+
+@pytest.mark.slow
+def test_a_real_comparison_is_judged_reported_and_exported(tmp_path: Path) -> None:
+    """The whole way in real processes on wick: compare, judge, report, export, import again."""
+    home = tmp_path / "home"
+    sides = ("--right", "kernel=lantern", "--limit", "4", "--max-tokens", "40")
+    lantern("compare", *sides, "--json", home=home, timeout_s=300)
+    judged = lantern(
+        *("compare", "judge", "last", "--model", "wick", "--max-tokens", "8", "--json"),
+        home=home,
+        timeout_s=300,
+    )
+    (judgement,) = json.loads(judged.stdout)["judgements"]
+    assert judgement["judge_name"] == "wick" and len(judgement["replies"]) == 8
+    lantern("report", "compare", "--out", tmp_path / "r.html", home=home)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Judge wick, template pair-v1" in page and "wick under lantern" in page
+    lantern("compare", "export", "last", "--out", tmp_path / "ab.jsonl", home=home)
+    done = json.loads(lantern("compare", "import", tmp_path / "ab.jsonl", "--json", home=home).stdout)
+    assert (done["probes"], done["differs"], done["bad"]) == (4, [], [])
+    check = json.loads(lantern("store", "check", "--json", home=home).stdout)
+    assert check["ok"] is True
