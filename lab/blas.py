@@ -57,16 +57,29 @@ class _Threads:
     def one(self) -> Iterator[None]:
         if self._askers == 0:
             self._before = [get() for get, _ in self._knobs]
-            for _, put in self._knobs:
-                put(1)
+            self._set([1] * len(self._knobs))
         self._askers += 1
         try:
             yield
         finally:
             self._askers -= 1
             if self._askers == 0:
-                for (_, put), threads in zip(self._knobs, self._before, strict=True):
-                    put(threads)
+                self._set(self._before)
+
+    @contextmanager
+    def usual(self) -> Iterator[None]:
+        if self._askers == 0:
+            yield
+            return
+        self._set(self._before)
+        try:
+            yield
+        finally:
+            self._set([1] * len(self._knobs))
+
+    def _set(self, numbers: Sequence[int]) -> None:
+        for (_, put), threads in zip(self._knobs, numbers, strict=True):
+            put(threads)
 
 
 def _thread_knob(library: ctypes.CDLL) -> tuple[Callable[[], int], Callable[[int], None]] | None:
@@ -114,6 +127,11 @@ def single_threaded() -> AbstractContextManager[None]:
     process keeps that core busy: every product then waits for its slower half.
     """
     return _threads().one()
+
+
+def usual_threads() -> AbstractContextManager[None]:
+    """Inside, products run on as many threads as if nobody had asked for one: to measure a peer with."""
+    return _threads().usual()
 
 
 def verify_and_measure(size: int = 512, repeats: int = 4) -> BlasReport:

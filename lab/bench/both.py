@@ -18,9 +18,9 @@ from lab.bench.workers import figures_by_blas, serve
 class Plan:
     """How long to measure: turns of a stream on wick and on the 50M llama, and prompts of the battery."""
 
-    wick_turns: int = 40
-    llama_turns: int = 24
-    prompts: int = 32
+    wick_turns: int = 24
+    llama_turns: int = 6
+    prompts: int = 24
     model: str = "wick"
 
 
@@ -77,14 +77,12 @@ def _work(asked: Mapping[str, Any]) -> DecodeFigures:
     with tempfile.TemporaryDirectory() as folder:
         llama = load(str(write_random_llama(Path(folder) / "llama-50m", plan.model)))
         streams += [
-            stream_cost(llama, sampling, tokens=24, turns=plan.llama_turns) for sampling in (greedy, default)
+            stream_cost(llama, sampling, tokens=16, turns=plan.llama_turns) for sampling in (greedy, default)
         ]
     prompts = [probe.prompt for probe in shipped() if probe.battery == "core"][: plan.prompts]
     kernel = ("lantern", load_kernel("lantern").text)
-    baseline = ("baseline", None)
     batteries = [
-        battery_gain(wick, prompts, conditions, default)
-        for conditions in ([baseline], [kernel], [baseline, kernel])
+        battery_gain(wick, prompts, condition, default) for condition in (("baseline", None), kernel)
     ]
     return DecodeFigures(
         wick.backend, tuple(map(asdict, streams)), tuple(asdict(battery) for battery in batteries)

@@ -1,8 +1,8 @@
 """Decoding against mlx-lm: what statistics cost a stream, and what batching brings a battery.
 
-Both sides run in one process, turn by turn, with the order alternating, and the ratio is the median of the
-turns' ratios: a busy machine slows both. The peer's side is what its user gets: `stream_generate` and
-`generate` with mlx-lm's sampler, on weights as its own loader leaves them (in float32, as ours, on a CPU).
+Both sides run in one process, turn by turn: a busy machine slows both. A stream's ratio is the median of its
+turns' ratios. The peer's side is what its user gets: `stream_generate` and `generate` with mlx-lm's sampler,
+on weights as its own loader leaves them (in float32, as ours, on a CPU), with all the BLAS's threads.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lab.blas import usual_threads
 from lab.decode.loop import Row, batch, stream
 from lab.decode.prefix import PrefixCache
-from lab.decode.types import Sampling, TokenStat
+from lab.decode.types import Finish, Sampling, TokenStat
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import generate, load_model, make_sampler, stream_generate
 from lab.models.runtime import mx
 from lab.models.template import render
 
 PROMPT_TOKENS = 48
-GROUP_OF_BATCHES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class StreamCost:
 
 @dataclass(frozen=True, slots=True)
 class BatteryGain:
-    """A battery in batches against `mlx_lm.generate` one by one; the gain is in answers a second."""
+    """A battery in batches against `mlx_lm.generate` one by one; the gain is in answers a second.
+
+    `gain_cpu` is the same in processor time, which a busy machine disturbs less.
+    """
 
     model: str
     backend: str
@@ -59,6 +62,7 @@ class BatteryGain:
     ours_mean_tokens: float
     peer_mean_tokens: float
     gain: float
+    gain_cpu: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,67 +108,72 @@ def stream_cost(
 def battery_gain(
     loaded: LoadedModel,
     prompts: Sequence[str],
-    kernels: Sequence[tuple[str, str | None]],
+    condition: tuple[str, str | None],
     sampling: Sampling,
     *,
     batch_size: int = 8,
 ) -> BatteryGain:
-    """Answer every prompt under every kernel `(name, text)`, None being the baseline: batched and one by one.
+    """Answer every prompt under a kernel `(name, text)`, None being the baseline: batched and one by one.
 
-    The two sides take turns with some batches' worth of prompts each. Answers end where they end, so their
-    mean lengths are given.
+    Either side answers the battery once, as it would without the other; they take turns answer by answer,
+    the batch paused between two of its steps. Answers end where they end, so mean lengths are given.
     """
     peer_model = as_mlx_lm_loads(loaded)
     sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
-    prefix_cache = PrefixCache()
-
-    def ours(rows: Sequence[Row]) -> int:
-        steps = batch(loaded, rows, batch_size=batch_size, prefix_cache=prefix_cache)
-        return sum(isinstance(step, TokenStat) for _, step in steps)
-
-    def peer(rows: Sequence[Row]) -> int:
-        tokens = 0
-        for row in rows:
-            mx.random.seed(row.seed)
-            prompt, limit = list(row.prompt_ids), sampling.max_tokens
-            text = generate(peer_model, loaded.tokenizer, prompt, max_tokens=limit, sampler=sampler)
-            tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
-        return tokens
-
+    name, kernel = condition
+    rows = [
+        Row(render(loaded, prompt, kernel).token_ids, sampling, seed) for seed, prompt in enumerate(prompts)
+    ]
     _warm_up(loaded, peer_model)
-    seconds, tokens = {ours: 0.0, peer: 0.0}, {ours: 0, peer: 0}
-    for turn, rows in enumerate(_groups(loaded, prompts, kernels, sampling, GROUP_OF_BATCHES * batch_size)):
-        for side in (ours, peer) if turn % 2 else (peer, ours):
-            began = time.perf_counter()
-            tokens[side] += side(rows)
-            seconds[side] += time.perf_counter() - began
-    answers = len(prompts) * len(kernels)
+    ours, peer = _Side(), _Side()
+    steps = batch(loaded, rows, batch_size=batch_size, prefix_cache=PrefixCache())
+    for row in rows:
+        with usual_threads(), peer.working():
+            mx.random.seed(row.seed)
+            text = generate(
+                peer_model,
+                loaded.tokenizer,
+                list(row.prompt_ids),
+                max_tokens=sampling.max_tokens,
+                sampler=sampler,
+            )
+            peer.answers += 1
+        peer.tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
+        with ours.working():
+            while ours.answers < peer.answers:
+                _, step = next(steps)
+                ours.tokens += isinstance(step, TokenStat)
+                ours.answers += isinstance(step, Finish)
     return BatteryGain(
         model=loaded.record.name,
         backend=loaded.backend,
-        conditions=tuple(name for name, _ in kernels),
-        answers=answers,
+        conditions=(name,),
+        answers=len(rows),
         batch_size=batch_size,
-        ours_answers_per_s=answers / seconds[ours],
-        peer_answers_per_s=answers / seconds[peer],
-        ours_mean_tokens=tokens[ours] / answers,
-        peer_mean_tokens=tokens[peer] / answers,
-        gain=seconds[peer] / seconds[ours],
+        ours_answers_per_s=ours.answers / ours.wall_s,
+        peer_answers_per_s=peer.answers / peer.wall_s,
+        ours_mean_tokens=ours.tokens / ours.answers,
+        peer_mean_tokens=peer.tokens / peer.answers,
+        gain=peer.wall_s / ours.wall_s,
+        gain_cpu=peer.cpu_s / ours.cpu_s,
     )
 
 
-def _groups(
-    loaded: LoadedModel,
-    prompts: Sequence[str],
-    kernels: Sequence[tuple[str, str | None]],
-    sampling: Sampling,
-    size: int,
-) -> Iterator[list[Row]]:
-    """The battery's rows in groups of `size`, condition after condition, seeded by the prompt's place."""
-    for _, kernel in kernels:
-        for begin in range(0, len(prompts), size):
-            group = enumerate(prompts[begin : begin + size], begin)
-            yield [Row(render(loaded, prompt, kernel).token_ids, sampling, seed) for seed, prompt in group]
+class _Side:
+    """What one side has made of the battery so far, and what it took."""
+
+    def __init__(self) -> None:
+        self.answers = self.tokens = 0
+        self.wall_s = self.cpu_s = 0.0
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A turn; what was begun asynchronously ends within it."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        mx.synchronize()
+        self.wall_s += time.perf_counter() - wall
+        self.cpu_s += time.process_time() - cpu
 
 
 def as_mlx_lm_loads(loaded: LoadedModel) -> Any:

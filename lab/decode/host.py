@@ -12,6 +12,7 @@ MLX's. Whatever does not qualify takes the general path; so does everything on a
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from lab.decode.host_cache import Attention, HostCache, Shape
 from lab.decode.host_layers import (
     Floats,
     Linear,
+    Places,
     RMSNorm,
     Rope,
     UnsupportedError,
     Variants,
     exactly,
+    product,
     rotate,
     silu_times,
     view,
@@ -97,7 +100,7 @@ class HostModel:
 
     def _logits(self, x: Floats, variants: Variants) -> Floats:
         x = self._norm(x)
-        return x @ self._embedding.T if self._head is None else self._head(x, variants)
+        return product(x, self._embedding.T) if self._head is None else self._head(x, variants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +164,23 @@ class _Block:
 
 def _places(on: Sequence[str | None], n: int) -> Variants:
     """Which of the `n` positions of every slot run on which adapter."""
+    return _places_of(tuple(on), n)
+
+
+@functools.lru_cache(maxsize=256)
+def _places_of(on: tuple[str | None, ...], n: int) -> Variants:
     if all(variant == on[0] for variant in on):
         return [] if on[0] is None else [(on[0], slice(None))]
     variants = np.array([variant or "" for variant in on]).repeat(n)
-    return [(name, np.flatnonzero(variants == name)) for name in dict.fromkeys(filter(None, on))]
+    return [(name, _slice(np.flatnonzero(variants == name))) for name in dict.fromkeys(filter(None, on))]
+
+
+def _slice(places: NDArray[np.intp]) -> Places:
+    """Evenly spaced places as a slice, through which NumPy reads and writes without copies."""
+    step = int(places[1] - places[0]) if len(places) > 1 else 1
+    if (np.diff(places) == step).all():
+        return slice(int(places[0]), int(places[-1]) + 1, step)
+    return places
 
 
 @dataclass(slots=True)

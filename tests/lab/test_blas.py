@@ -111,7 +111,7 @@ def _which(name: str) -> str | None:
 def test_one_thread_is_for_as_long_as_anybody_asks():
     code = """
 import ctypes
-from lab.blas import preload, single_threaded
+from lab.blas import preload, single_threaded, usual_threads
 preload()
 from pathlib import Path
 import numpy
@@ -123,6 +123,9 @@ before = threads()
 assert 1 not in before, before
 first, second = single_threaded(), single_threaded()
 first.__enter__(); second.__enter__(); first.__exit__(None, None, None)
+assert threads() == (1, 1)
+with usual_threads():
+    assert threads() == before
 assert threads() == (1, 1)
 second.__exit__(None, None, None)
 assert threads() == before, (threads(), before)

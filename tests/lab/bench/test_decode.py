@@ -30,12 +30,33 @@ def test_stream_cost(llama, temperature):
     assert llama.tokenizer.eos_token_ids == eos
 
 
-def test_battery_gain(llama):
-    kernels = [("baseline", None), ("kernel", "Weigh what is said. " * 20)]
-    gain = battery_gain(llama, ["One?", "Two?", "Three?"], kernels, Sampling(max_tokens=5), batch_size=2)
-    assert (gain.answers, gain.conditions, gain.batch_size) == (6, ("baseline", "kernel"), 2)
+@pytest.mark.parametrize("kernel", [None, "Weigh what is said. " * 20])
+def test_battery_gain(llama, kernel):
+    prompts = ["One?", "Two?", "Three?"]
+    gain = battery_gain(llama, prompts, ("named", kernel), Sampling(max_tokens=5), batch_size=2)
+    assert (gain.answers, gain.conditions, gain.batch_size) == (3, ("named",), 2)
     assert gain.gain == pytest.approx(gain.ours_answers_per_s / gain.peer_answers_per_s)
+    assert gain.gain_cpu > 0
     assert 0 < gain.ours_mean_tokens <= 5
+    assert gain.peer_mean_tokens > 0
+
+
+def test_the_peer_has_all_threads_while_the_batch_is_paused(llama, monkeypatch):
+    from lab import blas
+    from lab.bench import decode
+
+    usual = [get() for get, _ in blas._threads()._knobs]
+    seen = []
+    generate = decode.generate
+
+    def watched(*arguments, **options):
+        seen.append([get() for get, _ in blas._threads()._knobs])
+        return generate(*arguments, **options)
+
+    monkeypatch.setattr(decode, "generate", watched)
+    battery_gain(llama, ["One?"] * 4, ("baseline", None), Sampling(max_tokens=3), batch_size=2)
+    assert seen == [usual] * len(seen)
+    assert len(seen) >= 4
 
 
 def test_the_peers_model_has_the_same_weights(llama):
