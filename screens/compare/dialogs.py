@@ -40,6 +40,7 @@ class Wanted:
 class CompareDialog(Dialog[Wanted]):
     """Two sides, written as on the command line, the probes, and the instrument that judges."""
 
+    AUTO_FOCUS: ClassVar[str | None] = "#right"
     BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Compare", priority=True, show=False)]
     DEFAULT_CSS = """
     CompareDialog > Vertical { width: 78; }
@@ -118,7 +119,6 @@ class CompareDialog(Dialog[Wanted]):
             yield field
 
     def on_mount(self) -> None:
-        self.query_one("#right", Input).focus()
         self._say("left")
         self._say("right")
 

@@ -14,10 +14,18 @@ from pathlib import Path
 import pytest
 
 from lab.probes.model import probe_sha256
+from screens.config import LabState, save_state
 from store.home import Home
 from store.ids import utc_now
 from store.journal import Journal, read
-from store.queries import counts, generation, recent_generations
+from store.queries import (
+    compared_answers,
+    counts,
+    generation,
+    page_comparisons,
+    ratings,
+    recent_generations,
+)
 from store.records import ProbeRecord
 from store.service import StoreService
 from tests.hostile import HOSTILE
@@ -156,3 +164,47 @@ def test_a_killed_terminal_takes_its_engine_along_and_loses_nothing(
 @pytest.mark.slow
 def test_many_killed_terminals_lose_nothing(open_terminal: Open, tmp_path: Path) -> None:
     kill_rounds(tmp_path, open_terminal, rounds=30, seed=4)
+
+
+def test_two_sides_are_compared_and_rated_blind_in_a_real_terminal(
+    open_terminal: Open, tmp_path: Path
+) -> None:
+    with Journal.open(Home.resolve(tmp_path), "test") as journal:
+        for number in (1, 2):
+            journal.append(
+                hostile_probe(f"H{number}", "Rivers", f"What does river {number} ask? [/x] \x1b[2J")
+            )
+    save_state(Home.resolve(tmp_path).config, LabState(batteries=["hostile"]))
+    terminal = open_terminal(columns=80, rows=24)
+    terminal.wait(" ready ")
+    terminal.keys("3")
+    terminal.wait("None yet: N begins one")
+    terminal.keys("n")
+    terminal.wait("Sides: base")
+    terminal.wait(lambda screen: re.search(r"battery\s+hostile", screen) is not None)
+    terminal.keys("C-s")
+    terminal.wait("Where they part")
+    terminal.wait("The comparison is done")
+    terminal.keys("v", "r")
+    terminal.wait("Rate this pair")
+    terminal.keys("4", "3")
+    terminal.wait("● ● ● ○ ○  3")
+    terminal.keys("Escape")
+    terminal.keys("Escape")
+    terminal.wait("Hidden while the sides are")
+    terminal.keys("v")
+    terminal.wait("improved")
+    assert "\x1b[2J" not in terminal.screen(styles=True)
+    terminal.keys("q")
+    terminal.wait("EXIT=0")
+    service = stored(tmp_path)
+    (row,) = service.query(page_comparisons, 0, 10)
+    kept = service.query(ratings, row.id)
+    answers = service.query(compared_answers, row.id)
+    service.close()
+    assert (row.planned, row.finished) == (2, 2)
+    assert sorted((rating.scale, rating.value, rating.blind, rating.shown) for rating in kept) == [
+        ("depth", 4, True, "left"),
+        ("insight", 3, True, "left"),
+    ]
+    assert len(answers) == 4 and all("total" in answer.scores for answer in answers)
