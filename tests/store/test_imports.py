@@ -90,15 +90,14 @@ def test_they_survive_a_rebuild_and_a_check(service: StoreService) -> None:
     assert report.identical and report.errors == 0
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_texts(service: StoreService, name: str) -> None:
-    if name == "lone surrogate":
-        return
-    text = HOSTILE[name]
-    kept = answer(1, text, text=text, prompt=text, said={text: text})
-    service.append(file(), kept)
-    (back,) = service.query(imported_answers, "import-0")
-    assert back.record == kept
+def test_hostile_texts(service: StoreService) -> None:
+    texts = [text for name, text in HOSTILE.items() if name != "lone surrogate"]
+    kept = [
+        answer(line, text, id=f"answer-{line:03}", text=text, prompt=text, said={text: text})
+        for line, text in enumerate(texts)
+    ]
+    service.append(file(), *kept)
+    assert [back.record for back in service.query(imported_answers, "import-0")] == kept
 
 
 def reply(first: Any, verdict: Any, error: str | None = None, **changes: Any) -> JudgeReplyRecord:
