@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from lab.bench.both import DecodeFigures, TwinFigures
     from lab.bench.paint import PaintFigure
     from lab.bench.storage import StorageFigures
+    from lab.bench.terminal import TerminalFigures
     from lab.bench.train import TrainFigures
 
-PARTS = ("decode", "twin", "train", "storage", "paint")
+PARTS = ("decode", "twin", "train", "storage", "paint", "terminal")
 
 
 def command(
@@ -25,7 +26,7 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats: a look, not a measurement.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure decoding, twin decoding, training, storage and first paint; takes several minutes.
+    """Measure decoding, training, storage, first paint and the terminal; takes several minutes.
 
     Example: lantern bench decode --json
     """
@@ -43,6 +44,8 @@ def command(
         figures["storage"] = _storage(quick, as_json)
     if "paint" in chosen:
         figures["paint"] = _paint(quick, as_json)
+    if "terminal" in chosen:
+        figures["terminal"] = _terminal(quick, as_json)
     if as_json:
         emit(figures)
 
@@ -173,3 +176,40 @@ def _paint(quick: bool, quiet: bool) -> PaintFigure:
     if not quiet:
         say(f"first paint: {figure.paint_s:.3f} s; a bare interpreter takes {figure.interpreter_s:.3f} s")
     return figure
+
+
+def _terminal(quick: bool, quiet: bool) -> TerminalFigures:
+    from lab.bench.terminal import TerminalPlan, measure_terminal
+
+    notice("the terminal: every key while a battery is generated, the token tape, a list of 100,000 probes")
+    figures = measure_terminal(TerminalPlan(1, 1_000, 20_000) if quick else TerminalPlan())
+    if not quiet:
+        _show_terminal(figures)
+    return figures
+
+
+def _show_terminal(figures: TerminalFigures) -> None:
+    rows = [
+        (key["name"], str(key["n"]), number(key["median_ms"], 0), number(key["p95_ms"], 0))
+        for key in (*figures.keys, figures.all_keys)
+    ]
+    headers = ("key", "n", "median, ms", "p95, ms")
+    show(
+        table(
+            headers, rows, right=(1, 2, 3), title="from key to painted answer, while a battery is generated"
+        )
+    )
+    tape = figures.tape
+    say(
+        f"tape: {tape['first_ms_per_token']:.2f} ms of CPU a token in the first {tape['span']}, "
+        f"{tape['last_ms_per_token']:.2f} in the last {tape['span']} of {tape['tokens']:,}"
+    )
+    rows = [
+        (row["name"], str(row["n"]), number(row["median_ms"], 0), number(row["p95_ms"], 0))
+        for row in figures.lists
+    ]
+    show(
+        table(
+            headers, rows, right=(1, 2, 3), title=f"a list of {figures.probes:,} probes, key to painted rows"
+        )
+    )

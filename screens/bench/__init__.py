@@ -1,0 +1,1 @@
+"""The terminal measured from outside: the real lab on a pseudo-terminal, driven by keys."""

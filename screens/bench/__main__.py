@@ -1,0 +1,36 @@
+"""`python -m screens.bench PLAN`: measure the terminal as the plan (JSON) says; JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from screens.bench.probes import measure_probes
+from screens.bench.pty_lab import PtyLab
+from screens.bench.tape import measure_tape
+from screens.bench.tour import all_keys, figures, start_battery, walk
+
+
+def main() -> None:
+    """Keys while a battery is generated, the tape, and the long list, each on a home of its own."""
+    plan = json.loads(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        with PtyLab(place / "keys") as lab:
+            start_battery(lab)
+            times = walk(lab, plan["rounds"])
+        report = {
+            "keys": [asdict(figure) for figure in figures(times)],
+            "all_keys": asdict(all_keys(times)),
+            "tape": asdict(measure_tape(place / "tape", plan["tokens"])),
+            "probes": plan["probes"],
+            "lists": [asdict(figure) for figure in measure_probes(place / "probes", plan["probes"])],
+        }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
