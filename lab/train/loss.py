@@ -21,6 +21,9 @@ PIECE_LOGITS = 1 << 21
 
 MIN_PIECE_ROWS = 16
 
+WHOLE_LOGITS = 1 << 22
+"""Up to so many logits (16 MiB) are made at once: pieces would save nothing and cost a little."""
+
 
 def token_nll(net: Net, inputs: Array, positions: Array, targets: Array) -> Array:
     """−ln p of `targets` `(n,)`, float32 nats, `(n,)`.
@@ -31,8 +34,8 @@ def token_nll(net: Net, inputs: Array, positions: Array, targets: Array) -> Arra
     """
     states = net.hidden(inputs)
     picked = states.reshape(-1, states.shape[-1])[positions]
-    if net.head is None:
-        return _nll(picked, targets)[0]
+    if net.head is None or len(targets) * _vocabulary(net) <= WHOLE_LOGITS:
+        return _nll(net.project(picked), targets)[0]
     if not net.model.training:
         return mx.concatenate([_nll(net.project(x), t)[0] for x, t in _pieces(net, picked, targets)])
     parameters: Any = tree_flatten(net.head.trainable_parameters())

@@ -64,6 +64,13 @@ def assert_same(
         np.testing.assert_allclose(gradient, right[1][name], atol=CLOSE, err_msg=name)
 
 
+def in_pieces(monkeypatch: pytest.MonkeyPatch, logits: int) -> None:
+    """Batches as small as the tests' are not cut by themselves."""
+    monkeypatch.setattr(loss_module, "WHOLE_LOGITS", 0)
+    monkeypatch.setattr(loss_module, "MIN_PIECE_ROWS", 1)
+    monkeypatch.setattr(loss_module, "PIECE_LOGITS", logits)
+
+
 @pytest.mark.parametrize("starts", [[0, 0, 0], [5, 9, 1]], ids=["whole", "masked"])
 def test_unpadded_it_is_mlx_lms(starts: list[int]) -> None:
     model = with_lora(loaded().model)
@@ -76,7 +83,10 @@ def test_unpadded_it_is_mlx_lms(starts: list[int]) -> None:
 
 @pytest.mark.parametrize("quantized", [False, True], ids=["float", "4-bit"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_padded_it_is_the_mean_over_the_rows_own_tokens(arch: str, quantized: bool) -> None:
+def test_padded_it_is_the_mean_over_the_rows_own_tokens(
+    monkeypatch: pytest.MonkeyPatch, arch: str, quantized: bool
+) -> None:
+    in_pieces(monkeypatch, 384 * 20)
     model = with_lora(loaded(arch, quantized).model)
     items = examples([9, 30, 17], [4, 12, 0])
     assert_same(ours(model, items), value_and_gradients(model, row_by_row(model, items)))
@@ -99,8 +109,7 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch, piece_rows: int)
     model = with_lora(loaded("mistral").model)
     items = examples([20, 31])
     reference = value_and_gradients(model, row_by_row(model, items))
-    monkeypatch.setattr(loss_module, "MIN_PIECE_ROWS", 1)
-    monkeypatch.setattr(loss_module, "PIECE_LOGITS", 384 * piece_rows)
+    in_pieces(monkeypatch, 384 * piece_rows)
     assert_same(ours(model, items), reference)
 
 
@@ -116,14 +125,18 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch, piece_rows: int)
 def test_an_adapted_head_learns_too(
     monkeypatch: pytest.MonkeyPatch, arch: str, quantized: bool, keys: list[str], piece_logits: int
 ) -> None:
-    monkeypatch.setattr(loss_module, "MIN_PIECE_ROWS", 1)
-    monkeypatch.setattr(loss_module, "PIECE_LOGITS", piece_logits)
+    in_pieces(monkeypatch, piece_logits)
     model = with_lora(loaded(arch, quantized).model, keys)
     items = examples([12, 25])
     assert_same(ours(model, items), value_and_gradients(model, row_by_row(model, items)))
 
 
-def test_full_weights_with_tied_embeddings_learn_through_both_their_uses() -> None:
+@pytest.mark.parametrize("piece_logits", [None, 384 * 20])
+def test_full_weights_with_tied_embeddings_learn_through_both_their_uses(
+    monkeypatch: pytest.MonkeyPatch, piece_logits: int | None
+) -> None:
+    if piece_logits is not None:
+        in_pieces(monkeypatch, piece_logits)
     model = loaded("qwen2").model
     model.unfreeze()
     items = examples([12, 25])
@@ -133,7 +146,8 @@ def test_full_weights_with_tied_embeddings_learn_through_both_their_uses() -> No
     assert isinstance(model.model.embed_tokens.weight, mx.array)
 
 
-def test_any_function_of_the_losses_may_be_differentiated() -> None:
+def test_any_function_of_the_losses_may_be_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_pieces(monkeypatch, 384 * 20)
     model = with_lora(loaded().model)
     net, items = split(model), examples([12, 25])
     batch = Sft().collate(items)
@@ -148,7 +162,8 @@ def test_any_function_of_the_losses_may_be_differentiated() -> None:
     assert_same(value_and_gradients(model, fused), value_and_gradients(model, plain))
 
 
-def test_evaluation_gives_the_same_values() -> None:
+def test_evaluation_gives_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_pieces(monkeypatch, 384 * 20)
     model = with_lora(loaded().model)
     net, batch = split(model), Sft().collate(examples([12, 25]))
     model.train()
