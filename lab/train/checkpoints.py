@@ -45,6 +45,7 @@ class State:
     best_loss_nats: float | None = None
     reference: tuple[list[float], list[float]] | None = None
     misses: int = 0
+    witness: str | None = None
     stop: str | None = None
     hooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -141,7 +141,7 @@ class Trainer:
             self._best = (state.best_step, state.best_loss_nats)
         if state.reference is not None:
             self._reference = Evaluation(*(np.array(values) for values in state.reference))
-        self._misses, self._stop = state.misses, state.stop
+        self._misses, self._witness, self._stop = state.misses, state.witness, state.stop
         for name, hook in self._stateful():
             hook.restore(state.hooks[name])
         if self._run.ranks.is_first:
@@ -422,6 +422,7 @@ class Trainer:
             best_loss_nats=best_loss,
             reference=None if reference is None else (reference.totals.tolist(), reference.weights.tolist()),
             misses=self._misses,
+            witness=self._witness,
             stop=self._stop,
             hooks={name: dict(hook.state()) for name, hook in self._stateful()},
         )

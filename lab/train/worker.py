@@ -57,6 +57,8 @@ def train_run(home: Home, folder: RunFolder) -> int:
 
     ranks = join_ranks()
     if not ranks.is_first:
+        # Ctrl-C reaches every process of a terminal; the first rank tells the others when to stop.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return _train(home, folder, ranks, RunLog(folder.run_id, None, Said()), Pulse(None))
     with _alone(folder), Journal.open(home, "trainer") as journal:
         log = RunLog(folder.run_id, journal, what_was_said(home, folder))

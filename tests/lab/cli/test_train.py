@@ -98,6 +98,7 @@ def test_a_detached_run_is_told_what_to_do_from_elsewhere(home: Path, data: Path
     }
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_run_which_is_gone_on_with_to_the_same_end(home: Path, data: Path) -> None:
     model = str(tiny_model("llama"))
     given = ["--data", str(data), "--model", model, "--batch-size", "2", "--epochs", "9", "--allow-repeats"]

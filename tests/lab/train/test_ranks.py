@@ -14,6 +14,7 @@ import pytest
 
 from lab.models.runtime import mx
 from lab.train.checkpoints import resumable
+from lab.train.control import Command, parse_set, send
 from lab.train.folder import RunFolder, list_runs
 from store.home import Home
 from tests.lab.train import runs
@@ -63,8 +64,26 @@ def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
     assert [v["tokens"] for v in left.metrics().values()] == [v["tokens"] for v in right.metrics().values()]
 
 
+def test_commands_reach_every_rank_before_the_same_step(tmp_path: Path) -> None:
+    home = Home.resolve(tmp_path / "home")
+    data = runs.write_data(tmp_path / "data", train=23)
+    folder = runs.new_run(home, runs.settings(data, **GIVEN, epochs=300.0, allow_repeats=True))
+    process, watch = runs.start(home, folder, ranks=2), runs.Watch(home, folder)
+    assert watch.wait_for(process, 2)
+    for command in (parse_set("learning_rate=0.004"), Command(name="pause"), Command(name="resume")):
+        send(folder, command)
+    assert watch.wait_for(process, max(watch.metrics()) + 3)
+    send(folder, Command(name="stop"))
+    runs.finish(process)
+    events = {event.name: event.step for event in watch.events()}
+    assert events.keys() >= {"set", "paused", "unpaused", "stopping", "stopped"}
+    rates = {step: values["learning_rate"] for step, values in watch.metrics().items()}
+    assert {rate for step, rate in rates.items() if step > events["set"]} == {0.004}
+    assert max(rates) == events["stopped"]
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the ranks by /proc")
-@pytest.mark.parametrize("victim", [1, 0])
+@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_dead_rank_ends_the_run_which_can_be_gone_on_with(tmp_path: Path, victim: int) -> None:
     home = Home.resolve(tmp_path / "home")
     data = runs.write_data(tmp_path / "data", train=23)
