@@ -87,20 +87,19 @@ class TrainFigures:
 
 def train_figures(model: str = "wick", quick: bool = False) -> TrainFigures:
     """Measure here and now; `quick` is a look, not a measurement."""
-    turns, rows = (1, 16) if quick else (5, 64)
+    turns, rows, big_rows = (1, 2 * BATCH, BATCH) if quick else (5, 16 * BATCH, 4 * BATCH)
     with tempfile.TemporaryDirectory(prefix="lantern-bench-") as name:
         root = Path(name)
         mixed = _write_mixed(root / "mixed", rows)
         uniform = _write_uniform(root / "uniform", rows)
         big = str(write_random_llama(root / "llama-50m", model))
         speeds = []
-        for path, words, batches in ((model, model, None), (big, "llama 50M", 4)):
-            limited = rows if batches is None else min(rows, BATCH * batches)
-            few = _first_rows(mixed, limited), _first_rows(uniform, limited)
-            speeds.append(_speed(path, words, "mixed lengths, prompts masked", few[0], True, turns))
-            speeds.append(_speed(path, words, "one length, whole", few[1], False, turns))
+        for path, words, count in ((model, model, rows), (big, "llama 50M", big_rows)):
+            some_mixed, some_uniform = _first_rows(mixed, count), _first_rows(uniform, count)
+            speeds.append(_speed(path, words, "mixed lengths, prompts masked", some_mixed, True, turns))
+            speeds.append(_speed(path, words, "one length, whole", some_uniform, False, turns))
         wide = str(_write_wide_llama(root / "llama-32k", model))
-        memory = _memory(wide, _first_rows(uniform, 3 * BATCH))
+        memory = _memory(wide, _first_rows(uniform, big_rows))
         return TrainFigures(tuple(speeds), memory, _rank_speed(model, mixed, root))
 
 

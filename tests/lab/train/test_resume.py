@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "save_every": 4,
     "steps_per_eval": 6,
     "stopping": {"patience": 50},
+    "scu": {"target": 0.02, "interval": 3, "pulse_after": 2, "pulse_steps": 2},
 }
 
 
@@ -66,6 +67,7 @@ def assert_told_once(home: Home, folder: RunFolder, whole: tuple[Home, Path, Run
     assert sorted(steps) == list(range(1, max(steps) + 1)) == sorted(undisturbed.metrics())
     assert watch.losses() == undisturbed.losses()
     assert watch.metrics("valid") == undisturbed.metrics("valid")
+    assert watch.metrics("scu") == undisturbed.metrics("scu") != {}
     assert len(watch.plans()) == 1
     saved = [(r.step, r.reason) for r in watch.checkpoints()]
     assert len(saved) == len(set(saved))

@@ -15,7 +15,8 @@ from lab.models.mlx_lm_api import load_tokenizer
 from lab.train.data.examples import Encoding, encode
 from lab.train.data.rows import Row, RowFile, general_rows, read_rows, split_file
 from lab.train.settings import TrainSettings
-from tests.models import NO_SYSTEM_TEMPLATE, tiny_model
+from tests.hostile import HOSTILE
+from tests.models import CHAT_TEMPLATE, NO_SYSTEM_TEMPLATE, tiny_model
 
 SETTINGS = TrainSettings(data="x")
 CHAT = {
@@ -32,6 +33,7 @@ TURNS = {
         {"role": "assistant", "content": "So."},
     ]
 }
+TOOLS = {**CHAT, "tools": [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]}
 PAIR = {"prompt": "What is 2 + 2?", "completion": "4"}
 TEXT = {"text": "The river remembers every boat."}
 
@@ -58,7 +60,9 @@ def encoded(rows: tuple[Row, ...], tokenizer: Any, **changes: Any) -> Encoding:
 
 @pytest.mark.parametrize("mask_prompt", [False, True])
 @pytest.mark.parametrize(
-    "row", [CHAT, SYSTEM, TURNS, PAIR, TEXT], ids=["chat", "system", "turns", "pair", "text"]
+    "row",
+    [CHAT, SYSTEM, TURNS, PAIR, TEXT, TOOLS],
+    ids=["chat", "system", "turns", "pair", "text", "tools"],
 )
 def test_tokens_and_masks_are_mlx_lms(tmp_path: Path, tokenizer: Any, row: Any, mask_prompt: bool) -> None:
     if mask_prompt and row is TEXT:
@@ -171,3 +175,19 @@ def test_the_shipped_general_questions_are_replay_rows() -> None:
     rows = general_rows()
     assert len(rows) >= 40
     assert all(row.messages[1]["content"].strip() for row in rows)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_texts_are_only_texts(tmp_path: Path, tokenizer: Any, text: str) -> None:
+    file = read(tmp_path, PAIR, {"prompt": f"Say {text}", "completion": f"So {text}"}, {"text": f"x{text}"})
+    assert [row.line for row in file.rows] == [1, 2, 3]
+    found = encoded(file.rows, tokenizer, max_seq_length=20_000)
+    assert [example.line for example in found.examples] == [1, 2, 3]
+
+
+def test_tools_reach_the_template(tmp_path: Path) -> None:
+    template = "{% for tool in tools or [] %}<{{ tool['function']['name'] }}>{% endfor %}" + CHAT_TEMPLATE
+    tokenizer = load_tokenizer(tiny_model("llama", template=template), eos_token_ids=2)
+    with_tools, without = encoded(read(tmp_path, TOOLS, CHAT).rows, tokenizer).examples
+    assert tokenizer.decode(with_tools.token_ids.tolist()).startswith("<look_up>")
+    assert tokenizer.decode(without.token_ids.tolist()).startswith("<|im_start|>")
