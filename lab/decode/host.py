@@ -15,12 +15,14 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.blas import single_threaded
 from lab.decode.host_cache import Attention, HostCache, Shape
 from lab.decode.host_layers import (
     Floats,
@@ -43,13 +45,16 @@ from lab.models.runtime import mx, nn, on_cpu
 _nn: Any = nn
 _PROOF = (np.arange(7) * 37 % 101, np.arange(1) + 5)
 _TOLERANCE = 1e-3
+ONE_THREAD = 500_000_000
+"""Multiplications up to which a pass is left to one thread."""
 
 
 class HostModel:
     """A view of a loaded model. It sees weights as they are when it is made."""
 
-    def __init__(self, model: Any, rope: Rope) -> None:
+    def __init__(self, model: Any, rope: Rope, parameters: int) -> None:
         """Raises UnsupportedError for what has no counterpart here."""
+        self._parameters = parameters
         self._embedding = view(exactly(model.model.embed_tokens, _nn.Embedding).weight)
         self._blocks = [_Block(layer, rope) for layer in model.model.layers]
         self._norm = RMSNorm(model.model.norm)
@@ -93,14 +98,19 @@ class HostModel:
         step = _Pass(slots, n, _places(on, n), self._rope.table(positions.ravel()), cache.advance(n))
         last = step if wanted == n else step.narrowed(on, wanted)
         x = self._embedding[by_slot.ravel()]
-        with np.errstate(over="ignore"):
+        with self._threads(slots * n), np.errstate(over="ignore"):
             for layer, block in enumerate(self._blocks):
                 x = block(layer, x, step, last if layer == len(self._blocks) - 1 else step)
         return x.reshape(slots, wanted, -1)[cache.slots].reshape(-1, x.shape[-1])
 
+    def _threads(self, positions: int) -> AbstractContextManager[None]:
+        """One for a pass of some ten milliseconds: waiting for a second that is busy elsewhere costs more."""
+        return single_threaded() if positions * self._parameters < ONE_THREAD else nullcontext()
+
     def _logits(self, x: Floats, variants: Variants) -> Floats:
         x = self._norm(x)
-        return product(x, self._embedding.T) if self._head is None else self._head(x, variants)
+        with self._threads(len(x)):
+            return product(x, self._embedding.T) if self._head is None else self._head(x, variants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,26 +209,27 @@ def host_model(loaded: LoadedModel, variant: str | None) -> HostModel | None:
     """The model as it is now, if it can be decoded here, with rows on `variant`; else None."""
     if not on_cpu() or variant in loaded.gate.full:
         return None
-    known = _known_of(loaded.model)
+    known = _known_of(loaded)
     if known is None or not known.proven:
         return None
     try:
-        return HostModel(loaded.model, known.rope)
+        return HostModel(loaded.model, known.rope, loaded.record.parameters)
     except UnsupportedError:
         return None
 
 
-def _known_of(model: Any) -> _Known | None:
+def _known_of(loaded: LoadedModel) -> _Known | None:
+    model = loaded.model
     if id(model) not in _known:
         try:
-            _known[id(model)] = _find_out(model)
+            _known[id(model)] = _find_out(model, loaded.record.parameters)
         except UnsupportedError:
             _known[id(model)] = None
         weakref.finalize(model, _known.pop, id(model), None)
     return _known[id(model)]
 
 
-def _find_out(model: Any) -> _Known:
+def _find_out(model: Any, parameters: int) -> _Known:
     """Raises UnsupportedError for a model that is not of the family."""
     if type(model) not in LLAMA_FAMILY:
         raise UnsupportedError
@@ -227,7 +238,7 @@ def _find_out(model: Any) -> _Known:
     attention = model.model.layers[0].self_attn
     key = attention.k_proj
     rope = Rope(attention.rope, getattr(key, "base", key).weight.shape[0] // attention.n_kv_heads)
-    return _Known(rope, _proven(model, HostModel(model, rope)))
+    return _Known(rope, _proven(model, HostModel(model, rope, parameters)))
 
 
 def _proven(model: Any, host: HostModel) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lab import blas
 from lab.decode import forward as forwarding
 from lab.decode import host
 from lab.decode.forward import forward, prefill
@@ -247,6 +248,26 @@ def test_weights_that_have_changed_since_are_seen():
     after = prefill(model, KERNEL, None, None, never)[1][0]
     assert not close(after, before)
     assert close(after, reference(model, KERNEL))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_small_passes_run_on_one_thread(loaded, monkeypatch, small):
+    usual, seen = blas_threads(), set()
+    original = Attention.__call__
+
+    def watching(self, layer, queries):
+        seen.add(blas_threads())
+        return original(self, layer, queries)
+
+    monkeypatch.setattr(Attention, "__call__", watching)
+    monkeypatch.setattr(host, "ONE_THREAD", 10**9 if small else 0)
+    prefill(loaded(), KERNEL, None, None, never)
+    assert seen == {(1,) * len(usual) if small else usual}
+    assert blas_threads() == usual
+
+
+def blas_threads() -> tuple[int, ...]:
+    return tuple(get() for get, _ in blas._threads()._knobs)
 
 
 def test_memory_counts_weights_keys_and_values(loaded):
