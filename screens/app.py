@@ -159,6 +159,7 @@ class LanternApp(App[None]):
         _, mounted = self._get_screen(window)
         self._load_screen_css(window)
         await mounted
+        window.set_focus(None)
         window._screen_resized(self.size)
 
     def start_engine(self) -> None:

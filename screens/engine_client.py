@@ -33,6 +33,7 @@ from lab.protocol import (
 LINE_LIMIT = 64 * 1024 * 1024
 STDERR_LINES = 30
 GRACE_S = 1.5
+EVENTS_A_TURN = 64
 
 
 class EngineDiedError(LabError):
@@ -137,7 +138,12 @@ class EngineClient:
             raise EngineDiedError("the engine is not running; restart it") from error
 
     async def _read_events(self, stdout: asyncio.StreamReader) -> None:
-        while line := await self._next_line(stdout):
+        """Lines that are there already are read without a pause, so pauses are made: a key must not wait."""
+        for number in itertools.count(1):
+            if not (line := await self._next_line(stdout)):
+                break
+            if number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
             try:
                 event = decode(line)
             except LabError as error:

@@ -52,6 +52,7 @@ FIELDS: Mapping[str, _Field] = {
 class SamplingDialog(Dialog[tuple[Sampling, int]]):
     """The sampling settings as fields, filled from a preset at a click."""
 
+    AUTO_FOCUS: ClassVar[str | None] = "#temperature"
     BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Take", priority=True, show=False)]
     DEFAULT_CSS = """
     SamplingDialog > Vertical { width: 58; }
@@ -91,7 +92,6 @@ class SamplingDialog(Dialog[tuple[Sampling, int]]):
             value = self._seed if key == "seed" else getattr(self._sampling, key)
             self.query_one(f"#{key}", Input).value = f"{value:g}" if isinstance(value, float) else str(value)
         self.query_one(".fault", Static).update("")
-        self.query_one("#temperature", Input).focus()
 
     def action_take(self) -> None:
         """Take the settings if every field is good; else say which is not."""

@@ -31,6 +31,7 @@ class ProbeDetail(Horizontal):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._source: ProbeSource | None = None
+        self._probe: ProbeRow | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="detail"):
@@ -58,12 +59,14 @@ class ProbeDetail(Horizontal):
         return self.query_one("#answers", VirtualList)
 
     def show(self, probe: ProbeRow | None, source: ProbeSource) -> None:
-        """Draw a probe at once, and its history as soon as the store has told it."""
-        self._source = source
-        self._draw(probe)
+        """Draw a probe once the list shows the cursor on it, and its history when the store has told it."""
+        self._source, self._probe = source, probe
+        self.call_after_refresh(self._draw, probe)
         lab_of(self).latest("read a probe", self._look_up, probe, source)
 
     def _draw(self, probe: ProbeRow | None) -> None:
+        if probe is not self._probe:
+            return
         self.query_one("#probe-pane").border_title = Content(safe_line(probe.id) if probe else "No probe")
         self.query_one("#prompt-text", Static).update(Content(safe_text(probe.prompt) if probe else ""))
         self.query_one("#facts", Static).update(probe_facts(probe) if probe else Content(""))

@@ -109,10 +109,12 @@ class LineChart(Widget):
         self._color_of = color_of
         self._rows: list[str] = []
         self._peaks: list[float] = []
+        self._column_styles: list[Style] = []
         self._top = least_top
 
     def set_color_of(self, color_of: Callable[[float], str] | None) -> None:
         self._color_of = color_of
+        self._column_styles = []
         self.refresh()
 
     def show(self, series: Sequence[float], marker: int | None = None, band: Band | None = None) -> None:
@@ -129,6 +131,11 @@ class LineChart(Widget):
         width, height = self.size.width - self.AXIS_WIDTH, self.size.height - 1
         self._rows = plot(self._series, width, height, self._top) if width > 0 and height > 0 else []
         self._peaks = [high for _, high in columns_min_max(self._series, width)]
+        self._column_styles = []
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._column_styles = []
 
     def render_line(self, y: int) -> Strip:
         base = self.rich_style
@@ -172,16 +179,21 @@ class LineChart(Widget):
                 style = style + Style(bgcolor=band.bgcolor)
             if x == marker:
                 style = style + Style(bgcolor=marked.bgcolor)
-            if segments and segments[-1].style == style:
+            if segments and segments[-1].style is style:
                 segments[-1] = Segment(segments[-1].text + character, style)
             else:
                 segments.append(Segment(character, style))
         return segments
 
     def _colors(self, width: int) -> list[Style]:
-        assert self._color_of is not None
-        base = self.rich_style
-        return [base + Style(color=self._color_of(peak)) for peak in self._peaks] or [base] * width
+        """A style for every column, the same object for the same color; made once a drawing."""
+        if not self._column_styles:
+            assert self._color_of is not None
+            base = self.rich_style
+            colors = [self._color_of(peak) for peak in self._peaks]
+            styles = {color: base + Style(color=color) for color in set(colors)}
+            self._column_styles = [styles[color] for color in colors] or [base] * width
+        return self._column_styles
 
     def _marker_column(self, width: int) -> int | None:
         if self._marker is None or not self._series:

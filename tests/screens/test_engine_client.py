@@ -130,3 +130,28 @@ async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 async def test_closing_before_starting_is_harmless(tmp_path: Path) -> None:
     await EngineClient(tmp_path, engine_command()).close()
+
+
+async def test_a_burst_of_events_leaves_turns_to_the_keys(tmp_path: Path) -> None:
+    events = 20 * engine_client.EVENTS_A_TURN
+    body = f"""
+        import sys, time
+        sys.stdout.write('{{"type":"ready","pid":1,"device":"cpu","backend":"b"}}\\n' * {events})
+        sys.stdout.flush()
+        time.sleep(60)
+    """
+    client = EngineClient(tmp_path, script(tmp_path, body))
+    most, before = 0, 0
+
+    async def count_between_turns() -> None:
+        nonlocal most, before
+        while client.events.qsize() < events:
+            most = max(most, client.events.qsize() - before)
+            before = client.events.qsize()
+            await asyncio.sleep(0)
+
+    await client.start()
+    async with asyncio.timeout(20):
+        await count_between_turns()
+    await client.close()
+    assert 0 < most <= engine_client.EVENTS_A_TURN
