@@ -51,7 +51,7 @@ def write_random_adapter(loaded: LoadedModel, folder: Path, seed: int, rank: int
     folder.mkdir(parents=True, exist_ok=True)
     mx.random.seed(seed)
     weights = {}
-    for name, layer in loaded.model.named_modules():
+    for name, layer in (loaded.gate.modules or dict(loaded.model.named_modules())).items():
         if ".layers." in name and isinstance(layer, LINEAR):
             shapes = low_rank_shapes(layer, rank)
             weights[f"{name}.lora_a"] = mx.random.normal(shapes["lora_a"]) * shapes["lora_a"][0] ** -0.5

@@ -109,14 +109,15 @@ def _show_twin(result: TwinFigures) -> None:
             str(cost["variants"]),
             number(cost["together_ms_per_token"]),
             number(cost["apart_ms_per_token"]),
+            number(cost["peer_ms_per_token"]),
             number(cost["ratio"], 3),
-            number(cost["ratio_cpu"], 3),
+            number(cost["peer_ratio"], 3),
         )
         for cost in result.costs
     ]
-    headers = ("model", "variants", "together, ms/token", "apart, ms/token", "ratio", "CPU ratio")
+    headers = ("model", "variants", "together, ms", "apart, ms", "mlx-lm apart, ms", "/ apart", "/ mlx-lm")
     title = f"{result.backend}: a token of each variant in one batch against one variant after the other"
-    show(table(headers, rows, right=(1, 2, 3, 4, 5), title=title))
+    show(table(headers, rows, right=(1, 2, 3, 4, 5, 6), title=title))
 
 
 def _train(model: str, quick: bool, quiet: bool) -> TrainFigures:

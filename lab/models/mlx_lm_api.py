@@ -15,6 +15,7 @@ from mlx_lm.models import llama, qwen2, qwen3
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
 from mlx_lm.sample_utils import make_sampler
+from mlx_lm.tuner.utils import load_adapters
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
 import mlx_lm.gguf
@@ -37,6 +38,7 @@ __all__ = [
     "generate",
     "get_total_parameters",
     "linear_to_lora_layers",
+    "load_adapters",
     "load_model",
     "load_tokenizer",
     "make_prompt_cache",

@@ -13,11 +13,11 @@ import pytest
 from lab.bench import twin
 from lab.bench.both import TwinPlan
 from lab.bench.models import write_random_adapter
-from lab.bench.twin import twin_cost
+from lab.bench.twin import twin_cost, with_random_adapters
 from lab.blas import BUNDLED
 from lab.models.adapters import read_adapter
-from lab.models.gated import attach
 from lab.models.load import load
+from lab.models.runtime import mx
 from tests.models import tiny_model
 
 
@@ -36,20 +36,27 @@ def test_both_sides_make_the_same_answers(llama, tmp_path, monkeypatch):
 
     decode = twin.batch
     monkeypatch.setattr(twin, "batch", counting)
-    path = write_random_adapter(llama, tmp_path / "adapter", seed=0, rank=2, scale=20.0)
-    (adapter,) = attach(llama, [path])
-    cost = twin_cost(llama, [None, adapter.id], tokens=6, turns=3)
+    variants = with_random_adapters(llama, tmp_path, count=1)
+    cost = twin_cost(llama, variants, tokens=6, turns=3)
     assert (cost.variants, cost.tokens, cost.turns, cost.parameters) == (2, 6, 3, llama.record.parameters)
-    assert min(cost.together_ms_per_token, cost.apart_ms_per_token, cost.ratio, cost.ratio_cpu) > 0
-    assert {(size, variant) for size, variant, _ in made} == {
-        (s, v) for s in (1, 2) for v in (None, adapter.id)
-    }
+    assert min(cost.together_ms_per_token, cost.apart_ms_per_token, cost.peer_ms_per_token) > 0
+    assert min(cost.ratio, cost.ratio_cpu, cost.peer_ratio) > 0
+    sides = {(size, variant) for size, variant, _ in made}
+    assert sides == {(size, variant.id) for size in (1, 2) for variant in variants}
     for (_, variant, seed), steps in made.items():
         alone = made[1, variant, seed]
         assert [getattr(step, "token_id", None) for step in steps] == [
             getattr(step, "token_id", None) for step in alone
         ]
         assert len(steps) == 7
+
+
+def test_the_peers_models_are_the_same_variants(llama, tmp_path):
+    tokens = mx.array([[5, 6, 7]])
+    for variant in with_random_adapters(llama, tmp_path, count=2):
+        with llama.gate.open([variant.id]):
+            ours = llama.model(tokens)
+        assert mx.allclose(variant.peer(tokens), ours, atol=1e-4)
 
 
 def test_random_adapters_are_on_every_linear_layer_of_the_blocks(llama, tmp_path):
