@@ -155,6 +155,11 @@ class Workbench:
     def pid(self) -> int | None:
         return self._client.pid if self._client else None
 
+    def adapter_name(self, adapter_id: str) -> str:
+        """What an adapter is called, if it is loaded; else the start of its id."""
+        names = (str(adapter["name"]) for adapter in self.adapters if adapter["id"] == adapter_id)
+        return next(names, adapter_id[:12])
+
     @property
     def current_job(self) -> Job | None:
         """The job that is running, or the first in line."""

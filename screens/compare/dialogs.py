@@ -48,6 +48,7 @@ class CompareDialog(Dialog[Wanted]):
     CompareDialog Label { width: 12; color: $foreground 80%; }
     CompareDialog Input { width: 1fr; }
     CompareDialog .small { width: 8; }
+    CompareDialog .wider { width: 14; }
     CompareDialog .says { color: $secondary; padding-left: 12; height: 1; }
     CompareDialog .buttons .note { width: 1fr; }
     CompareDialog .heading { color: $muted; margin-top: 1; }
@@ -105,7 +106,7 @@ class CompareDialog(Dialog[Wanted]):
             with Horizontal(classes="row"):
                 yield Label("samples")
                 yield Input("1", id="samples", classes="small")
-                yield Label("  first seed")
+                yield Label("  first seed", classes="wider")
                 yield Input("0", id="seed", classes="small")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):

@@ -71,6 +71,9 @@ class PairView(Vertical):
         for tape in self.tapes:
             tape.on_scroll = lambda _, y: self.scroll_both(y)
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw, force=True)
+
     @property
     def tapes(self) -> tuple[PairTape, PairTape]:
         return self.query_one("#left-tape", PairTape), self.query_one("#right-tape", PairTape)

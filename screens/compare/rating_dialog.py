@@ -55,7 +55,6 @@ class RatingPane(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content("Rate this pair")
             box.border_subtitle = Content(
                 f"{LEAST}–{MOST} rates · Tab other side · 0 takes back · u undoes · [ ] pair · Esc done"
             )
@@ -77,18 +76,18 @@ class RatingPane(ModalScreen[None]):
         return tuple(SCALES)
 
     def _draw(self) -> None:
+        scale = self.scales[self.scale]
+        self.query_one(Vertical).border_title = Content(f"Rate this pair · {scale}: {SCALES[scale]}")
         self.query_one(Static).update(Content("\n").join(self._rows(self.size.width - 4)))
 
     def _rows(self, width: int) -> list[Content]:
         left, right = (clip(name, CELL) for name in self._names)
         rows = [Content.styled(f"{'':<{NAME}}{left:<{CELL}}  {right:<{CELL}}", "$muted")]
-        for index, (scale, question) in enumerate(SCALES.items()):
+        for index, scale in enumerate(self.scales):
             here = index == self.scale
-            cells = [self._cell(side, scale, here and side == self.side) for side in SIDES]
-            said = Content.styled(f"  {clip(question, max(0, width - NAME - 2 * CELL - 4))}", "$muted")
-            rows.append(
-                Content.assemble((f"{scale:<{NAME}}", "bold" if here else ""), cells[0], "  ", cells[1], said)
-            )
+            left_cell, right_cell = (self._cell(side, scale, here and side == self.side) for side in SIDES)
+            label = (f"{scale:<{NAME}}", "bold" if here else "")
+            rows.append(Content.assemble(label, left_cell, "  ", right_cell).truncate(width))
         return rows
 
     def _cell(self, side: SideName, scale: str, here: bool) -> Content:

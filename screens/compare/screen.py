@@ -83,6 +83,7 @@ class CompareScreen(LabScreen):
         self._place: Place = "past"
         self._which: PairFilter
         self._seen_changes = -1
+        self._summary_is_stale = True
         self._summary: ComparisonSummary | None = None
         self._rated_scales: Sequence[RatedScale] = ()
 
@@ -147,11 +148,15 @@ class CompareScreen(LabScreen):
             self.comparisons.focus()
         elif place == "battery":
             self.pairs.focus()
+            self._want_summary()
         else:
             self.view.tapes[0].focus()
             self._read_pair()
-        self._draw_titles()
+        self.call_after_refresh(self._draw_titles)
         self.refresh_bindings()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_titles)
 
     # -- reading the store -----------------------------------------------------------------------------------
 
@@ -182,7 +187,8 @@ class CompareScreen(LabScreen):
         if self.record is not None:
             await self._reload_pairs(self.record, keep_cursor=True)
             await self._reload_ratings(self.record)
-            self.lab.latest("sum up", self._sum_up, self.record)
+            self._summary_is_stale = True
+            self._want_summary()
             self._read_pair()
 
     async def _reload_pairs(self, record: ComparisonRecord, *, keep_cursor: bool) -> None:
@@ -200,6 +206,12 @@ class CompareScreen(LabScreen):
         self.ratings.take(rows)
         self.pairs.refresh()
         self._rated_scales = await asyncio.to_thread(rated_scales, rows)
+
+    def _want_summary(self) -> None:
+        """Work the summary out again where it is seen; for 10,000 pairs that takes its time."""
+        if self._summary_is_stale and self._place == "battery" and self.record is not None:
+            self._summary_is_stale = False
+            self.lab.latest("sum up", self._sum_up, self.record)
 
     async def _sum_up(self, record: ComparisonRecord) -> None:
         answers = await self.source.answers(record.id)
@@ -228,7 +240,7 @@ class CompareScreen(LabScreen):
         self._draw_summary("The pairs are being read …")
         await self._reload_pairs(record, keep_cursor=False)
         await self._reload_ratings(record)
-        self.lab.latest("sum up", self._sum_up, record)
+        self._summary_is_stale = True
         self._go_to(place)
 
     @on(VirtualList.Moved, "#pairs")

@@ -21,11 +21,13 @@ WITH_MEANS = 66
 LEAST_LABEL = 14
 BAR = 40
 HISTOGRAM_BINS = 21
+READABLE_WIDTH = 110
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 def summary_content(summary: ComparisonSummary, ratings: Sequence[RatedScale], width: int) -> Content:
     """Everything that is known of a comparison as a whole, the primary line first."""
+    width = min(width, READABLE_WIDTH)
     sections = [
         _headline(summary, width),
         _table("Domains", "mean Δ by domain; p after Holm", summary.battery.domains, width),
@@ -94,7 +96,7 @@ def _verdicts(row: ComparisonRow, width: int) -> Content:
     room = min(BAR, max(6, width - 40))
     parts = [
         (row.improved, "$success", "improved"),
-        (row.unchanged, "$foreground 25%", "unchanged"),
+        (row.unchanged, "$foreground 60%", "unchanged"),
         (row.regressed, "$error", "regressed"),
     ]
     bar = Content("").join([Content.styled("━" * _cells(n, row.n, room), style) for n, style, _ in parts])

@@ -228,7 +228,7 @@ class PairTape(Tape):
     def _token_style(self, token: int, blank: bool) -> Style:
         look = self.look
         if look.changed is not None:
-            return self._styles["changed" if token in look.changed else "same"]
+            return self._styles["changed" if token in look.changed and not blank else "same"]
         if look.kind != "off" and token < len(look.heat) and not blank:
             return self._heats[level_of(look.kind, look.heat[token])]
         if look.plain or blank or token >= len(self.side.entropies_nats):

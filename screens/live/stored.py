@@ -39,6 +39,7 @@ def answer_of(stored: StoredGeneration, kernels: Sequence[Kernel] = ()) -> Answe
         probe_sha256=record.probe_sha256,
         parent_id=record.parent_id,
         prefix_token_ids=_prefix(record),
+        adapter=record.adapter_sha256,
     )
     return Answer(
         ask=ask,

@@ -24,7 +24,7 @@ NAME = 21
 LEAST_BAR = 8
 MATCH_WIDTH = 40
 LABEL = 5
-ROOMY = 16
+ROOMY = 11
 
 
 @dataclass(frozen=True, slots=True)

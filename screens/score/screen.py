@@ -201,7 +201,10 @@ class ScoreScreen(LabScreen):
         text_pane, answer = self.query_one("#text-pane"), self.subject.answer
         room = text_pane.size.width - BORDER_ROOM
         ask = answer.ask
-        title = [ask.probe_id or "free prompt", ask.kernel_name or "baseline", answer.model_name]
+        model = answer.model_name
+        if ask.adapter:
+            model = f"{model} + {self.lab.bench.adapter_name(ask.adapter)}"
+        title = [ask.probe_id or "free prompt", ask.kernel_name or "baseline", model]
         text_pane.border_title = Content(safe_line(join_fitting([part for part in title if part], room)))
         reason = str((answer.record or {}).get("finish_reason", ""))
         ended = "being written" if answer.state == "running" else ENDINGS.get(reason, reason)

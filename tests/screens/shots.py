@@ -46,7 +46,7 @@ async def _one_size(app: LanternApp, pilot: Pilot[None], folder: Path, name: str
     live = app.screen
     assert isinstance(live, LiveScreen)
     await until(pilot, lambda: live.shown is not None and len(live.shown.tokens) > 60, PATIENCE_S)
-    _save(app, folder / f"live-{name}-streaming.svg")
+    save_picture(app, folder / f"live-{name}-streaming.svg")
 
     def under_kernel() -> list[Answer]:
         return [
@@ -58,23 +58,24 @@ async def _one_size(app: LanternApp, pilot: Pilot[None], folder: Path, name: str
     live.show_answer(done)
     await pilot.press("home", "n", "n", "n")
     await pilot.pause(0.5)
-    _save(app, folder / f"live-{name}.svg")
+    save_picture(app, folder / f"live-{name}.svg")
     await app.show_screen("probes")
     probes = app.screen
     assert isinstance(probes, ProbesScreen)
     await until(pilot, lambda: probes.rows.current is not None)
     await pilot.pause(1.5)
-    _save(app, folder / f"probes-{name}.svg")
+    save_picture(app, folder / f"probes-{name}.svg")
     await pilot.press("r")
     await pilot.pause(0.7)
-    _save(app, folder / f"run-{name}.svg")
+    save_picture(app, folder / f"run-{name}.svg")
     await pilot.press("escape", "f1")
     await pilot.pause(0.7)
-    _save(app, folder / f"help-{name}.svg")
+    save_picture(app, folder / f"help-{name}.svg")
     await pilot.press("escape")
 
 
-def _save(app: LanternApp, path: Path) -> None:
+def save_picture(app: LanternApp, path: Path) -> None:
+    """The screen as an SVG, and as a PNG beside it where that can be drawn."""
     app.save_screenshot(path.name, str(path.parent))
     if shutil.which("rsvg-convert"):
         drawn = path.with_suffix(".tmp")

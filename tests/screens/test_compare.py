@@ -66,8 +66,8 @@ async def test_a_comparison_is_begun_watched_scored_and_summed_up(tmp_path: Path
         answers = await CompareSource(app.store).answers(record.id)
         assert len(answers) == 12 and all("total" in answer.scores for answer in answers)
         expected = summarize(answers, record.instrument, record.version, planned=6)
-        await until(pilot, lambda: screen.summary == expected, PATIENCE_S)
         await pilot.press("escape")
+        await until(pilot, lambda: screen.summary == expected, PATIENCE_S)
         effect = expected.battery.overall.test.effect.value
         await until(pilot, lambda: f"mean Δ {effect:+.2f}" in screen_text(app))
         await pilot.press("escape")
@@ -302,6 +302,7 @@ async def test_ratings_are_kept_with_the_side_they_were_given_to(tmp_path: Path)
         await until(pilot, lambda: screen.view.pair is not None and screen.view.pair.place == 1)
         await until(pilot, lambda: "● ● ● ● ●  5" not in screen_text(app))
         await pilot.press("escape", "escape")
+        await until(pilot, lambda: screen.place == "battery")
         await until(pilot, lambda: "Ratings by people" in (screen.copy_text() or ""))
 
 
