@@ -45,8 +45,11 @@ from lab.models.runtime import mx, nn, on_cpu
 _nn: Any = nn
 _PROOF = (np.arange(7) * 37 % 101, np.arange(1) + 5)
 _TOLERANCE = 1e-3
-ONE_THREAD = 500_000_000
-"""Multiplications up to which a pass is left to one thread."""
+ONE_THREAD_PARAMETERS = 200_000_000
+ONE_THREAD_MULTIPLICATIONS = 5_000_000_000
+"""A pass below both, a tenth of a second at most, is left to one thread. OpenBLAS's threads spin while they
+wait for each other: beside another busy process a second one slowed such passes down tenfold, and alone it
+gained a sixth on the steps of a model of 50 million parameters."""
 
 
 class HostModel:
@@ -104,8 +107,8 @@ class HostModel:
         return x.reshape(slots, wanted, -1)[cache.slots].reshape(-1, x.shape[-1])
 
     def _threads(self, positions: int) -> AbstractContextManager[None]:
-        """One for a pass of some ten milliseconds: waiting for a second that is busy elsewhere costs more."""
-        return single_threaded() if positions * self._parameters < ONE_THREAD else nullcontext()
+        few = positions * self._parameters < ONE_THREAD_MULTIPLICATIONS
+        return single_threaded() if few and self._parameters < ONE_THREAD_PARAMETERS else nullcontext()
 
     def _logits(self, x: Floats, variants: Variants) -> Floats:
         x = self._norm(x)

@@ -260,7 +260,7 @@ def test_small_passes_run_on_one_thread(loaded, monkeypatch, small):
         return original(self, layer, queries)
 
     monkeypatch.setattr(Attention, "__call__", watching)
-    monkeypatch.setattr(host, "ONE_THREAD", 10**9 if small else 0)
+    monkeypatch.setattr(host, "ONE_THREAD_MULTIPLICATIONS", 10**9 if small else 0)
     prefill(loaded(), KERNEL, None, None, never)
     assert seen == {(1,) * len(usual) if small else usual}
     assert blas_threads() == usual
