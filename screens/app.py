@@ -24,7 +24,7 @@ from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
 from screens.actions import BY_ID, SCREENS, bindings, screen_spec
 from screens.collector import Collector
-from screens.config import LabState, load_keymap, load_state, save_state
+from screens.config import LabState, lasting_name, load_keymap, load_state, save_state
 from screens.memory import resident_bytes
 from screens.prepare import prepare_all
 from screens.shell import LabScreen
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 HOUSEKEEPING_EVERY_S = 1.0
 CLOSE_WITHIN_S = 6.0
+FALLBACK_MODEL = "wick"
 
 
 class LanternApp(App[None]):
@@ -57,7 +58,7 @@ class LanternApp(App[None]):
     def __init__(
         self,
         home: Home,
-        model: str = "wick",
+        model: str | None = None,
         start: str | None = None,
         demo: bool = False,
         *,
@@ -69,7 +70,8 @@ class LanternApp(App[None]):
         self.home = home
         self.demo = demo
         self.state: LabState = load_state(home.config)
-        self.bench = Workbench(home.path, model, command=engine_command)
+        self._restored = model is None and self.state.model not in ("", FALLBACK_MODEL)
+        self.bench = Workbench(home.path, model or self.state.model or FALLBACK_MODEL, command=engine_command)
         self.store = StoreLink(home, open_service)
         self.windows = Windows(self)
         self.collector = Collector()
@@ -189,6 +191,8 @@ class LanternApp(App[None]):
         """Write down the state for the next start; a full disk is no reason to fail here."""
         self.state.screen = self.current_mode
         self.state.theme = self.theme
+        if self.bench.model is not None and not self.demo:
+            self.state.model = lasting_name(self.bench.model_name)
         with contextlib.suppress(OSError):
             save_state(self.home.config, self.state)
 
@@ -242,6 +246,13 @@ class LanternApp(App[None]):
 
     def _engine_fault(self, message: str, fatal: bool) -> None:
         from screens.dialogs import ErrorDialog
+
+        if self._restored and not fatal and self.bench.engine_state == "empty":
+            # The model of last time is gone: that is no reason to begin with none.
+            self._restored = False
+            self.tell(f"{message}; {FALLBACK_MODEL} is loaded instead", severity="warning")
+            self.spawn(self.bench.load(FALLBACK_MODEL), "load model")
+            return
 
         def restart(wanted: bool | None) -> None:
             if wanted:
@@ -320,6 +331,14 @@ class LanternApp(App[None]):
             self.tell("Nothing is running.")
         else:
             self.spawn(self.bench.cancel(job), "stop")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Hand the text to the terminal, and where that is known to take none, to the platform."""
+        from screens.clipboard import copy_locally, takes_osc52
+
+        super().copy_to_clipboard(text)
+        if not (self.is_headless or takes_osc52(os.environ)):
+            self.spawn(asyncio.to_thread(copy_locally, text), "copy")
 
     def action_copy(self) -> None:
         text = self.screen.get_selected_text()

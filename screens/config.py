@@ -80,6 +80,12 @@ def save_state(folder: Path, state: LabState) -> None:
         raise
 
 
+def lasting_name(model: str) -> str:
+    """A model's name as it means the same wherever the lab is started: folders by their whole path."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if path.name != model and path.is_dir() else model
+
+
 def load_keymap(folder: Path) -> tuple[dict[str, str], list[str]]:
     """The keymap file as action id → keys, and a line for each entry that cannot be used."""
     path = folder / KEYMAP_FILE

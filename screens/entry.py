@@ -23,6 +23,8 @@ def main() -> None:
 
 def terminal_fault() -> str | None:
     """Why the lab cannot be drawn here, in words, or None when it can."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return None  # Somebody else draws: `lantern --serve` for a browser.
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return "the lab needs a terminal"
     if os.environ.get("TERM", "dumb") == "dumb":
@@ -30,8 +32,11 @@ def terminal_fault() -> str | None:
     return None
 
 
-def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) -> int:
-    """Open the lab and return its exit code; without a terminal, name the commands that do the same."""
+def open_lab(home: Path | None = None, model: str | None = None, demo: bool = False) -> int:
+    """Open the lab and return its exit code; without a terminal, name the commands that do the same.
+
+    Without a model it is the one of `LANTERN_MODEL`, else that of last time.
+    """
     if fault := terminal_fault():
         print(
             f"lantern: {fault}; use `lantern demo --plain`, `lantern generate`, `lantern probes list` "
@@ -47,6 +52,7 @@ def open_lab(home: Path | None = None, model: str = "wick", demo: bool = False) 
     from store.home import Home
 
     try:
+        model = model or os.environ.get("LANTERN_MODEL")
         app = LanternApp(home=Home.resolve(home), model=model, demo=demo)
     except StoreError as error:
         print(f"lantern: {error}", file=sys.stderr)

@@ -38,7 +38,7 @@ COMMANDS = {
 class OpenLab(Protocol):
     """Opens the terminal lab; the screens hand it in, so that the command line does not import them."""
 
-    def __call__(self, home: Path | None = None, model: str = "wick", demo: bool = False) -> int: ...
+    def __call__(self, home: Path | None = None, model: str | None = None, demo: bool = False) -> int: ...
 
 
 def run(arguments: Sequence[str], open_lab: OpenLab) -> int:
@@ -86,13 +86,31 @@ def _app(open_lab: OpenLab) -> Callable[..., int | None]:
             Path | None, typer.Option("--home", help="The lab's home directory.", show_default=False)
         ] = None,
         model: Annotated[
-            str, typer.Option("--model", help="A model folder, a hub id, or wick.", envvar="LANTERN_MODEL")
-        ] = "wick",
+            str | None,
+            typer.Option(
+                "--model",
+                help="A model folder, a hub id, or wick; that of last time if not given.",
+                envvar="LANTERN_MODEL",
+                show_default=False,
+            ),
+        ] = None,
+        serve: Annotated[
+            bool, typer.Option("--serve", help="Open the lab in a browser on this machine.")
+        ] = False,
+        port: Annotated[int, typer.Option("--port", help="The port for --serve.")] = 8000,
     ) -> None:
         if home is not None:
             os.environ["LANTERN_HOME"] = str(home)
-        os.environ["LANTERN_MODEL"] = model
+        if model is not None:
+            os.environ["LANTERN_MODEL"] = model
         context.obj = open_lab
+        if serve:
+            from lab.cli.serve import serve as serve_lab
+
+            if context.invoked_subcommand is not None:
+                raise LabError("--serve opens the lab; it goes with no other command")
+            serve_lab(port)
+            raise typer.Exit(0)
         if context.invoked_subcommand is None:
             raise typer.Exit(open_lab(home=home, model=model))
 

@@ -133,24 +133,28 @@ def edit_probe(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Change a probe. Its answers stay and remember the wording they answered.
+    """Change a probe, without options in your $EDITOR. Its answers stay, with the wording they answered.
 
     Example:
 
       lantern probes edit MINE01_LAST_TRAIN --subject "last train" --subject platform
     """
+    from lab.editor import edit_text
     from lab.probes import edited, from_row
+    from lab.probes.page import as_page, from_page
 
     changes: dict[str, Any] = {"domain": domain, "subjects": subject}
     changes["prompt"] = None if prompt is None else _given(prompt)
     changes = {name: value for name, value in changes.items() if value is not None}
-    if not changes:
-        raise LabError("nothing to change: give --prompt, --domain or --subject")
+    if not changes and not sys.stdin.isatty():
+        raise LabError("nothing to change: give --prompt, --domain or --subject, or run it on a terminal")
     with open_store(home) as service:
         before = from_row(one_probe(service, probe_id, battery))
-        probe = edited(before, **changes)
-        changed = probe.sha256 != before.sha256
-        if changed:
+    # Nothing is held open while somebody writes.
+    probe = edited(before, **(changes or from_page(edit_text(as_page(before)))))
+    changed = probe.sha256 != before.sha256
+    if changed:
+        with open_store(home) as service:
             service.append(probe)
     _report(probe, "changed" if changed else "unchanged", as_json)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -161,7 +161,10 @@ def _preset_words(name: str, sampling: Sampling) -> str:
 class ProbeForm(Dialog["ProbeRecord"]):
     """A probe as a form. Editing makes a new revision under the same id; the answers to older ones stay."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Save", priority=True, show=False)]
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("ctrl+s", "take", "Save", priority=True, show=False),
+        Binding("ctrl+e", "editor", "Editor", priority=True, show=False),
+    ]
     DEFAULT_CSS = """
     ProbeForm > Vertical { width: 90; }
     ProbeForm .row { height: 1; margin-bottom: 1; }
@@ -188,7 +191,7 @@ class ProbeForm(Dialog["ProbeRecord"]):
             yield SafeTextArea(compact=True, soft_wrap=True, tab_behavior="focus")
             yield Static(Content(""), classes="fault")
             with Horizontal(classes="buttons"):
-                yield Static(Content("Ctrl+S saves · Escape leaves it"), classes="note")
+                yield Static(Content("Ctrl+S saves · Ctrl+E your editor · Escape leaves it"), classes="note")
                 yield Button(Content("Save"), id="save", variant="primary", compact=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
@@ -205,6 +208,20 @@ class ProbeForm(Dialog["ProbeRecord"]):
             box.disabled = probe is not None and name in ("battery", "id")
         self.query_one(SafeTextArea).put(probe.prompt if probe else "")
         self.query_one(".fault", Static).update("")
+
+    def action_editor(self) -> None:
+        """The prompt in the person's own editor; the lab steps back meanwhile and the engine goes on."""
+        from lab.editor import edit_text
+
+        box = self.query_one(SafeTextArea)
+        try:
+            with self.app.suspend():
+                text = edit_text(box.raw_text)
+        except (LabError, SuspendNotSupported) as error:
+            self.query_one(".fault", Static).update(Content(safe_line(str(error))))
+        else:
+            box.put(text.removesuffix("\n"))
+        self.refresh(layout=True)
 
     def action_take(self) -> None:
         """Save if the probe is good; else say which field is not."""

@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from screens.app import LanternApp
+from screens.config import lasting_name
 from screens.dialogs import ErrorDialog
 from screens.help import HelpDialog
 from screens.live.dialogs import BranchDialog, SamplingDialog
@@ -289,3 +290,34 @@ async def test_of_quick_calls_the_first_and_the_last_are_done_and_none_at_once(t
         assert begun[0] == 0 and begun[-1] == 4
         app.latest("count", work, 9)
         await until(pilot, lambda: begun[-1] == 9)
+
+
+async def test_the_model_of_last_time_is_loaded_again(tmp_path: Path) -> None:
+    folder = tmp_path / "a model"
+    folder.mkdir()
+    async with lab(tmp_path, model=str(folder)) as (app, _):
+        app.remember()
+    async with lab(tmp_path) as (app, _):
+        assert app.bench.model_name == str(folder)
+    async with lab(tmp_path, model="wick") as (app, _):
+        assert app.bench.model_name == "wick"
+
+
+async def test_a_model_of_last_time_that_is_gone_gives_way_to_wick(tmp_path: Path) -> None:
+    config = tmp_path / "home/config"
+    config.mkdir(parents=True)
+    (config / "state.json").write_text(json.dumps({"model": "missing"}), "utf-8")
+    async with lab(tmp_path) as (app, pilot):
+        await until(pilot, lambda: app.bench.engine_state == "ready")
+        assert app.bench.model_name == "wick"
+        await until(pilot, lambda: "no such folder; wick is loaded" in screen_text(app))
+        assert not isinstance(app.screen, ErrorDialog)
+
+
+def test_a_folder_is_remembered_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models/mine").mkdir(parents=True)
+    (tmp_path / "wick").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert lasting_name("models/mine") == str(tmp_path / "models/mine")
+    assert lasting_name("mlx-community/some-model") == "mlx-community/some-model"
+    assert lasting_name("wick") == "wick"
