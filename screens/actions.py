@@ -85,6 +85,13 @@ SCREENS: tuple[ScreenSpec, ...] = (
         "screens.compare.screen:CompareScreen",
         "two sides of a battery, side by side.",
     ),
+    ScreenSpec(
+        "training",
+        "4",
+        "Train",
+        "screens.training.screen:TrainingScreen",
+        "watch runs as they train, and steer them.",
+    ),
 )
 
 _APP = (
@@ -175,6 +182,34 @@ _COMPARE = (
     Action("compare.back", ("escape",), "Back", "From the pair to the battery, and on to all comparisons."),
 )
 
+_TRAINING = (
+    Action(
+        "training.new",
+        ("n",),
+        "New",
+        "Start a run: recipe, data, model, and how hard it presses.",
+        footer=True,
+    ),
+    Action("training.pause", ("p",), "Pause", "Pause the run, or let it go on.", footer=True),
+    Action("training.stop-run", ("t",), "Stop", "Stop the run after its step; asks first.", footer=True),
+    Action("training.save", ("s",), "Save", "Save a checkpoint now.", footer=True),
+    Action(
+        "training.change", ("e",), "Set", "Change learning rate, target or gains of the run.", footer=True
+    ),
+    Action("training.go-on", ("c",), "Go on", "Go on with a run that was stopped or died.", footer=True),
+    Action("training.view", ("v",), "View", "Charts, samples or events.", footer=True),
+    Action("training.charts-on", ("right_square_bracket",), "More charts", "The next charts."),
+    Action("training.charts-back", ("left_square_bracket",), "Charts before", "The charts before."),
+    Action("training.right", ("right", "l"), "Step on", "Move the cursor over the steps on."),
+    Action("training.left", ("left", "h"), "Step back", "Move the cursor over the steps back."),
+    Action("training.far-right", ("shift+right", "full_stop"), "Ten on", "Move the cursor ten steps on."),
+    Action("training.far-left", ("shift+left", "comma"), "Ten back", "Move the cursor ten steps back."),
+    Action("training.no-cursor", ("escape",), "No cursor", "Read the newest values again."),
+    Action("training.filter", ("slash",), "Filter", "Filter runs by name, model or objective.", footer=True),
+    Action("training.clear", ("backspace",), "Clear", "Clear the filter and the marks."),
+    Action("training.refresh", ("f5",), "Refresh", "Read runs and store again."),
+)
+
 _SCORE = (
     Action("score.instrument", ("i",), "Instrument", "Score by the next instrument.", footer=True),
     Action("score.instrument-before", ("I",), "Instrument before", "Score by the instrument before."),
@@ -255,6 +290,7 @@ ACTIONS: tuple[Action, ...] = (
     *_PROBES,
     *_LIVE,
     *_COMPARE,
+    *_TRAINING,
     *_SCORE,
     *_LIST,
     *_TAPE,
@@ -270,6 +306,7 @@ SCOPE_TITLES = {
     "probes": "Probes",
     "live": "Live",
     "compare": "Compare",
+    "training": "Train",
     "score": "Score",
     "list": "In a list",
     "tape": "On the token tape",

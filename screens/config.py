@@ -22,6 +22,7 @@ PANES_OF = {
     "probes": ("list",),
     "live": ("tape", "list"),
     "compare": ("list", "pair", "text"),
+    "training": ("list", "text"),
     "score": ("list", "text"),
 }
 # A window of its own: while it is open, no other keys are live.

@@ -99,3 +99,19 @@ def local_time(utc_iso: str) -> str:
     except ValueError:
         return utc_iso
     return time.strftime("%d %b %H:%M", time.localtime(moment.timestamp()))
+
+
+def compact_number(value: float | None) -> str:
+    """Three figures of any size: "0.0123", "1.23", "12.3k", "2e-05"."""
+    if value is None:
+        return MISSING
+    size_of = abs(value)
+    if size_of and not 1e-3 <= size_of < 1e7:
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    for limit, unit in ((1e6, "M"), (1e4, "k")):
+        if size_of >= limit:
+            return f"{value / (1e6 if unit == 'M' else 1e3):.3g}{unit}"
+    if size_of >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

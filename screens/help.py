@@ -108,6 +108,34 @@ PANES: dict[str, tuple[str, str]] = {
         "Two sides of one battery: any of a base model, adapters, checkpoints, kernels and sampling presets. "
         "Sides that share a model are rows of one batch.",
     ),
+    "runs": (
+        "The runs",
+        "Every run, newest first: where it stands, its newest training loss and a small trend. A run whose "
+        "heartbeat is older than ten seconds is shown as dead, with how long ago it spoke; it revives when it"
+        " speaks again, and C goes on with it from its last checkpoint. Space marks up to four runs: their "
+        "losses are laid over each other.",
+    ),
+    "samples": (
+        "Samples on probes",
+        "What the model answers to pinned probes while it is trained, newest first, colored by the entropy "
+        "H_t of each token. The first steps say little: do not judge steps 1 to 5.",
+    ),
+    "log": (
+        "Events",
+        "What happened in the run, newest first: evaluations that were the best so far, checkpoints, changes "
+        "of the controller's state, and the answers to your commands.",
+    ),
+    "training": (
+        "Train",
+        "The chosen run, as it is being written. Left and Right move a cursor over the steps (the mouse does "
+        "too): every chart reads its values there; Escape reads the newest ones again. Many steps share a "
+        "column: the soft color spans the least and the greatest, the line is the mean.\n\n"
+        "S is the share of the weights in the bits of weights and data. Its band is the deadband around the "
+        "target, the floor is what the initial weights hold already. λ is drawn on a log scale, as the law "
+        "wished it (raw) and as it was used (clipped).\n\n"
+        "A run is a process of its own: closing the terminal does not touch it. Keys send it commands, and "
+        "the event that answers is shown.",
+    ),
     "search": (
         "Search",
         "Finds text in ids, domains and prompts. Enter or Escape goes back to the list.",

@@ -6,7 +6,7 @@ Live views follow the journals instead (see `lab.train.watch`); these questions 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,16 @@ class RunRow:
     last_event: str | None
     last_words: str | None
     last_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """What a run is found by."""
+
+    id: str
+    name: str
+    model_name: str | None
+    objective: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,46 @@ def page_runs(con: DuckDBPyConnection, offset: int, limit: int) -> list[RunRow]:
         [limit, offset],
     ).fetchall()
     return [RunRow(*row) for row in rows]
+
+
+def run_names(con: DuckDBPyConnection) -> list[RunName]:
+    """Every run by its names, the newest first."""
+    rows = con.execute(
+        """
+        SELECT r.id, r.name, m.name, r.objective FROM run r LEFT JOIN model_now m ON m.id = r.model_id
+        ORDER BY r.recorded_at DESC, r.id DESC
+        """
+    ).fetchall()
+    return [RunName(*row) for row in rows]
+
+
+def runs_by_id(con: DuckDBPyConnection, run_ids: Sequence[str]) -> list[RunRow]:
+    """The runs with these ids, in no order; ids that are not stored are left out."""
+    rows = con.execute(f"{_RUNS} WHERE list_contains(?, r.id)", [list(run_ids)]).fetchall()
+    return [RunRow(*row) for row in rows]
+
+
+def run_trends(con: DuckDBPyConnection, run_ids: Sequence[str], buckets: int) -> dict[str, list[float]]:
+    """The training loss of each run as the means of at most `buckets` equal stretches of its steps."""
+    rows = con.execute(
+        """
+        WITH points AS (
+            SELECT run_id, step, value, min(step) OVER run AS first, max(step) OVER run AS last
+            FROM run_metric
+            WHERE list_contains(?, run_id) AND source = 'train' AND name = 'loss_nats' AND value IS NOT NULL
+            WINDOW run AS (PARTITION BY run_id)),
+        placed AS (
+            SELECT run_id, value,
+                (step - first) * least(?, last - first + 1) // (last - first + 1) AS bucket
+            FROM points)
+        SELECT run_id, avg(value) FROM placed GROUP BY run_id, bucket ORDER BY run_id, bucket
+        """,
+        [list(run_ids), buckets],
+    ).fetchall()
+    trends: dict[str, list[float]] = {}
+    for run_id, value in rows:
+        trends.setdefault(run_id, []).append(value)
+    return trends
 
 
 def find_runs(con: DuckDBPyConnection, named: str) -> list[RunRow]:

@@ -19,6 +19,7 @@ from screens.probes.screen import ProbesScreen
 from screens.score.screen import ScoreScreen
 from screens.theme.ramp import token_styles
 from screens.theme.themes import SHIPPED, user_themes
+from screens.training.screen import TrainingScreen
 from screens.widgets.marked_text import MarkedText
 from screens.widgets.token_tape import TokenTape
 from screens.widgets.virtual_list import VirtualList
@@ -28,6 +29,7 @@ OWNERS = {
     "probes": ProbesScreen,
     "live": LiveScreen,
     "compare": CompareScreen,
+    "training": TrainingScreen,
     "score": ScoreScreen,
     "list": VirtualList,
     "tape": TokenTape,
@@ -60,6 +62,7 @@ def test_screens_load_by_name_and_know_their_id() -> None:
         ("probes", "probes"),
         ("live", "live"),
         ("compare", "compare"),
+        ("training", "training"),
     ]
 
 
