@@ -127,16 +127,15 @@ class PairView(Vertical):
     def draw(self, *, force: bool = False) -> None:
         """Draw what has changed since the last time; cheap when nothing has."""
         pair = self.pair
-        self._texts = {
-            "left": side_text(pair.left if pair else None),
-            "right": side_text(pair.right if pair else None),
-        }
-        if self.blind and pair is not None and not pair.is_over:
-            self._texts = {"left": EMPTY, "right": EMPTY}
-        seen = tuple((len(text.pieces), text.over) for text in self._texts.values())
+        answers = (pair.left, pair.right) if pair else (None, None)
+        seen = tuple((len(answer.tokens), answer.state) if answer else None for answer in answers)
         if not force and seen == self._drawn:
             return
         grown, self._drawn = seen != self._drawn, seen
+        hidden = self.blind and pair is not None and not pair.is_over
+        self._texts = {
+            side: EMPTY if hidden else side_text(answer) for side, answer in zip(SIDES, answers, strict=True)
+        }
         left, right = self._texts["left"], self._texts["right"]
         self.parting = parting(left, right, same_tokens=pair.same_tokens if pair else True)
         if self.diff != "off" and (grown or not self._changed):

@@ -20,7 +20,7 @@ from store.queries import AnswerRow, BatteryCount, DomainCount, HistoryCell, Pro
 from store.records import ProbeRecord, Record
 
 ENGINE = Path(__file__).with_name("fake_engine.py")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Stage(App[None]):
