@@ -120,11 +120,22 @@ def load_arrays(path: Path, name: str) -> dict[str, Any]:
     return dict(arrays)
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Leave only the `keep` newest checkpoints resumable; the adapters of all of them stay."""
-    for path in resumable(folder)[:-keep]:
+def prune(folder: Path, keep: int, whole: bool, best: Path) -> None:
+    """Leave only the `keep` newest checkpoints resumable.
+
+    Their adapters stay; full weights (`whole`) are too big for that: of these only the first checkpoint and
+    the `best` one stay.
+    """
+    old = resumable(folder)[:-keep]
+    for path in old:
         (path / STATE).unlink(missing_ok=True)
         (path / OPTIMIZER).unlink(missing_ok=True)
+    if not whole:
+        return
+    newest = resumable(folder)
+    for path in folder.iterdir():
+        if _STEP.fullmatch(path.name) and step_of(path) > 0 and path != best and path not in newest:
+            shutil.rmtree(path)
 
 
 def copy_adapter(source: Path, target: Path) -> None:

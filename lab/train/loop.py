@@ -6,23 +6,20 @@ killed goes on to the same weights, bit for bit.
 
 from __future__ import annotations
 
-import json
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from lab.errors import LabError
 from lab.models.adapters import WEIGHTS, read_adapter
 from lab.models.load import LoadedModel
 from lab.models.runtime import mx
 from lab.train import checkpoints
 from lab.train.checkpoints import OPTIMIZER, State
-from lab.train.control import Command, ControlReader
+from lab.train.control import ControlReader
 from lab.train.data.ledger import write_ledger
 from lab.train.evaluation import Evaluation, chosen_items, evaluate, improvement
 from lab.train.folder import RunFolder
@@ -36,10 +33,9 @@ from lab.train.ranks import Ranks
 from lab.train.runlog import RunLog
 from lab.train.schedule import learning_rate
 from lab.train.settings import TrainSettings
+from lab.train.steering import Steering, stateful
 from lab.train.step import DivergedError, Stepper
 from store.records import AdapterRecord
-
-PAUSED_POLL_S = 0.05
 
 EndName = Literal["finished", "stopped", "failed"]
 
@@ -73,8 +69,12 @@ class Trainer:
     """One process's part in a run."""
 
     def __init__(self, run: Run, log: RunLog, pulse: Pulse, commands: ControlReader | None) -> None:
-        self._run, self._log, self._pulse, self._commands = run, log, pulse, commands
+        self._run, self._log, self._pulse = run, log, pulse
         settings, hooks = run.settings, run.hooks
+        self._stateful = stateful(hooks)
+        self._steering = Steering(
+            commands, run.ranks, log, pulse, self._stateful, self._checkpoint, self._set_learning_rate
+        )
         self._order = make_order(settings, run.corpus)
         self.plan = make_plan(settings, run.corpus, self._order)
         self._stepper = Stepper(
@@ -106,7 +106,7 @@ class Trainer:
         else:
             self._restore(resume_from)
         while self._step < self.plan.steps:
-            stopped = self._obey()
+            stopped = self._steering.obey(self._step, self._stop)
             if stopped is not None:
                 return self._end("stopped", stopped)
             try:
@@ -142,7 +142,7 @@ class Trainer:
         if state.reference is not None:
             self._reference = Evaluation(*(np.array(values) for values in state.reference))
         self._misses, self._witness, self._stop = state.misses, state.witness, state.stop
-        for name, hook in self._stateful():
+        for name, hook in self._stateful.items():
             hook.restore(state.hooks[name])
         if self._run.ranks.is_first:
             self._say_checkpoint(path, state)
@@ -304,74 +304,11 @@ class Trainer:
         """Time spent in all processes of the run."""
         return self._elapsed_s + time.monotonic() - self._began_s
 
-    # Commands: the first rank reads and decides, all of them obey before the same step.
-
-    def _obey(self) -> str | None:
-        """Do what was asked since the last step; the reason to stop, if there is one."""
-        paused = False
-        while True:
-            for command in self._heard():
-                match command.name:
-                    case "stop":
-                        words = str(command.value or "asked to stop")
-                        self._log.event(self._step, "stopping", words, command=command.id)
-                        return words
-                    case "pause" | "resume":
-                        paused = command.name == "pause"
-                        said = "paused" if paused else "unpaused"
-                        self._log.event(self._step, said, f"asked to {command.name}", command=command.id)
-                    case "save":
-                        self._checkpoint("asked")
-                        self._log.event(self._step, "saved", "asked to save", command=command.id)
-                    case "set":
-                        self._set(command)
-            if not paused:
-                return None
-            self._pulse.say("paused", self._step)
-            time.sleep(PAUSED_POLL_S)
-
-    def _heard(self) -> Iterator[Command]:
-        """The new commands, the same on every rank; a decision of the first rank's own is one of them."""
-        message = b""
-        if self._run.ranks.is_first:
-            commands = self._commands.poll() if self._commands is not None else []
-            if self._stop is not None:
-                commands.append(Command(name="stop", value=self._stop))
-            message = json.dumps([asdict(command) for command in commands]).encode() if commands else b""
-        for fields in json.loads(self._run.ranks.from_first(message) or b"[]"):
-            yield Command(**fields)
-
-    def _set(self, command: Command) -> None:
-        """Change a setting; it is in a checkpoint before it is used."""
-        try:
-            words = self._changed(command.key, command.value)
-        except LabError as error:
-            self._log.event(self._step, "refused", str(error), "warning", command=command.id)
-            return
-        self._checkpoint("set")
-        self._log.event(self._step, "set", words, command=command.id)
-
-    def _changed(self, key: str, value: Any) -> str:
-        if key == "learning_rate":
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise LabError(f"learning_rate: {value!r}; expected a rate above 0")
-            self._peak = float(value)
-            now = learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
-            return f"learning_rate is {value:g} (now {now:.3g} by the schedule)"
-        owner, _, name = key.partition(".")
-        hooks = dict(self._stateful())
-        if not name or owner not in hooks:
-            known = ", ".join(["learning_rate", *(f"{hook}.…" for hook in hooks)])
-            raise LabError(f"{key}: nothing of that name can be set; there are {known}")
-        return str(hooks[owner].set(name, value))
-
-    def _stateful(self) -> list[tuple[str, Any]]:
-        """Everything with a state and settings of its own, by the name that commands use."""
-        hooks = self._run.hooks
-        found: list[tuple[str, Any]] = [("objective", hooks.objective)]
-        if hooks.regularizer is not None:
-            found.append((hooks.regularizer.name, hooks.regularizer))
-        return found + [(monitor.name, monitor) for monitor in hooks.monitors]
+    def _set_learning_rate(self, peak: float) -> str:
+        """Change the peak; the schedule's shape carries on."""
+        self._peak = peak
+        now = learning_rate(peak, self._run.settings.schedule, self._step, self.plan.steps)
+        return f"learning_rate is {peak:g} (now {now:.3g} by the schedule)"
 
     # Checkpoints: the first rank writes.
 
@@ -389,7 +326,8 @@ class Trainer:
         checkpoints.save_state(path, state, optimizer_arrays(self._stepper.optimizer))
         write_ledger(folder.ledger, self._seen())
         self._log.checkpoint(self._step, str(path), adapter.id, reason, state.valid_loss_nats)
-        checkpoints.prune(folder.checkpoints, settings.keep_states)
+        best = checkpoints.checkpoint_path(folder.checkpoints, settings.name, state.best_step or 0)
+        checkpoints.prune(folder.checkpoints, settings.keep_states, settings.fine_tune_type == "full", best)
 
     def _save_adapter(self) -> AdapterRecord:
         """The weights of this step as an adapter on the disk."""
@@ -424,7 +362,7 @@ class Trainer:
             misses=self._misses,
             witness=self._witness,
             stop=self._stop,
-            hooks={name: dict(hook.state()) for name, hook in self._stateful()},
+            hooks={name: dict(hook.state()) for name, hook in self._stateful.items()},
         )
 
     def _say_checkpoint(self, path: Path, state: State) -> None:

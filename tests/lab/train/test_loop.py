@@ -311,3 +311,12 @@ def test_an_adapter_says_where_it_comes_from(tmp_path: Path) -> None:
     assert said["run_id"] == done.folder.run_id
     assert said["base_model_id"] == done.run.loaded.record.id
     assert said["lora_parameters"]["rank"] == 8
+
+
+def test_of_full_weights_only_the_first_the_best_and_the_newest_are_kept(tmp_path: Path) -> None:
+    done = run_here(tmp_path, fine_tune_type="full", learning_rate=1e-2, steps_per_eval=2, save_every=1)
+    kept = sorted(step_of(path) for path in done.folder.checkpoints.iterdir())
+    assert done.outcome.best_step is not None
+    assert kept == sorted({0, done.outcome.best_step, 11, 12})
+    everything = {record.step for record in done.watch.checkpoints()}
+    assert everything == set(range(13))
