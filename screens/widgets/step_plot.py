@@ -288,8 +288,8 @@ def _labels(data: ChartData, canvas: _Canvas) -> dict[int, str]:
 
 def _round_values(low: float, high: float, about: int, log: bool) -> list[float]:
     """Up to about `about` round values from `low` to `high`; on a log axis whole decades where there are."""
-    whole = [float(power) for power in range(math.ceil(low), math.floor(high) + 1)]
-    if log and len(whole) >= 2:
+    if log and math.floor(high) > math.ceil(low):
+        whole = [float(power) for power in range(math.ceil(low), math.floor(high) + 1)]
         return whole[:: -(-len(whole) // about)]
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
