@@ -48,6 +48,7 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     Dialog Input.-invalid { background: $error 25%; }
     Dialog SelectionList { height: auto; border: none; padding: 0; background: $surface; }
     Dialog OptionList, Dialog SelectionList { background: $surface; }
+    Dialog OptionList:focus, Dialog SelectionList:focus { background-tint: $foreground 0%; }
     Dialog OptionList > .option-list--option-highlighted {
         background: $foreground 8%; color: $foreground; text-style: none;
     }
@@ -89,8 +90,10 @@ class Dialog(ModalScreen[Result], Generic[Result]):
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         # Textual would style every widget again; they still have the styles of this theme.
-        event.refresh_styles = self._styled_for != self.app.theme
-        self._styled_for = self.app.theme
+        event.refresh_styles = False
+        if self._styled_for != self.app.theme:
+            self._styled_for = self.app.theme
+            self.update_node_styles(animate=False)
         below = self.app.screen_stack[-2:-1]
         self._backdrop = dimmed(below[0], self.styles.background) if below else []
 

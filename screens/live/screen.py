@@ -19,15 +19,15 @@ from lab.ramp import entropy_level, level_color
 from lab.safetext import safe_line
 from screens import formats
 from screens.actions import bindings
-from screens.live.facts import answer_cells, state_words
+from screens.live.facts import state_words
 from screens.live.gauges import GaugePane
+from screens.live.session import SessionPane
 from screens.live.setup import Setup, setup_parts
 from screens.shell import LabScreen
 from screens.widgets.chart import LineChart
 from screens.widgets.legend import RampLegend
 from screens.widgets.prompt_box import PromptBox
 from screens.widgets.token_tape import TokenTape
-from screens.widgets.virtual_list import VirtualList
 from screens.workbench import Answer
 
 if TYPE_CHECKING:
@@ -60,15 +60,12 @@ class LiveScreen(LabScreen):
         self._series: list[float] = []
         self._gauges_dirty = True
         self._words_dirty = True
-        self._session_changes = -1
         self._drawn_state: tuple[str, bool] | None = None
 
     # -- layout ----------------------------------------------------------------------------------------------
 
     def compose_body(self) -> ComposeResult:
-        with Container(id="session-pane", classes="pane") as pane:
-            pane.border_title = Content("This session")
-            yield VirtualList(answer_cells, id, empty="Answers are listed here.", id="session")
+        yield SessionPane(id="session-pane")
         with Vertical(id="left"):
             with Container(id="prompt-pane", classes="pane") as pane:
                 pane.border_title = "Prompt"
@@ -185,7 +182,8 @@ class LiveScreen(LabScreen):
         if self._ticks % GAUGES_EVERY == 0 and self._gauges_dirty:
             self._draw_gauges()
         if self._ticks % WORDS_EVERY == 0:
-            self._draw_session()
+            bench = self.lab.bench
+            self.query_one(SessionPane).show(bench.answers, self.shown, bench.changes)
             if self._words_dirty:
                 self._draw_words()
 
@@ -234,29 +232,11 @@ class LiveScreen(LabScreen):
         self._words_dirty = False
         self._gauges.show_words(self.shown)
 
-    def _draw_session(self) -> None:
-        """The answers of this session, where the screen is wide enough to list them."""
-        if not self.query_one("#session-pane").display or self._session_changes == self.lab.bench.changes:
-            return
-        self._session_changes = self.lab.bench.changes
-        self.session_rows.show_rows(tuple(self.lab.bench.answers), keep_cursor=True)
-        if self.shown in self.lab.bench.answers and not self.session_rows.has_focus:
-            self.session_rows.move_to(self.lab.bench.answers.index(self.shown))
-
-    @property
-    def session_rows(self) -> VirtualList[Answer]:
-        return self.query_one("#session", VirtualList)
-
-    @on(VirtualList.Opened, "#session")
-    def _session_opened(self, event: VirtualList.Opened) -> None:
+    @on(SessionPane.Chosen)
+    def _session_chosen(self, event: SessionPane.Chosen) -> None:
         self.following = False
-        self._show(event.row)
-
-    @on(VirtualList.Moved, "#session")
-    def _session_moved(self, event: VirtualList.Moved) -> None:
-        if self.session_rows.has_focus and event.row is not None and event.row is not self.shown:
-            self.following = False
-            self._show(event.row)
+        if event.answer is not self.shown:
+            self._show(event.answer)
 
     def _draw_titles(self) -> None:
         pane, answers, answer = self.query_one("#tape-pane"), self.lab.bench.answers, self.shown

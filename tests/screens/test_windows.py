@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.color import Color
 from textual.widgets import Input
 
 from screens.app import LanternApp
@@ -15,15 +16,22 @@ from screens.live.screen import LiveScreen
 from screens.palette import PaletteDialog, entries, found
 from screens.probes.dialogs import ProbeForm, RunDialog
 from screens.probes.screen import ProbesScreen
+from screens.theme.themes import LIGHT
 from screens.widgets.prompt_box import PromptBox
 from tests.screens.fakes import lab, opened, screen_text, until
 
 PREPARED = (SamplingDialog, RunDialog, HelpDialog, PaletteDialog, ProbeForm, LineDialog, ErrorDialog)
 
 
+def prepared(app: LanternApp) -> bool:
+    return JumpOverlay in app.windows._kept and not any(
+        worker.name == "prepare" and worker.is_running for worker in app.workers
+    )
+
+
 async def test_what_was_prepared_is_what_opens(tmp_path: Path) -> None:
     async with lab(tmp_path, start="probes", prepare=True) as (app, pilot):
-        await until(pilot, lambda: JumpOverlay in app.windows._kept)
+        await until(pilot, lambda: prepared(app))
         kept = dict(app.windows._kept)
         assert set(PREPARED) < set(kept)
         assert all(window.is_mounted and window.focused is None for window in kept.values())
@@ -39,7 +47,7 @@ async def test_what_was_prepared_is_what_opens(tmp_path: Path) -> None:
 
 async def test_screens_that_wait_behind_do_no_work(tmp_path: Path) -> None:
     async with lab(tmp_path, start="live", prepare=True) as (app, pilot):
-        await until(pilot, lambda: JumpOverlay in app.windows._kept)
+        await until(pilot, lambda: prepared(app))
         (hidden,) = app._screen_stacks["probes"]
         assert isinstance(hidden, ProbesScreen)
         assert hidden._ticks == 0 and hidden.rows.total == 0
@@ -105,6 +113,9 @@ async def test_a_window_kept_wears_the_theme_of_now(tmp_path: Path) -> None:
         await opened(app, pilot, SamplingDialog)
         assert app.theme == "lantern-light"
         assert window.query_one("Vertical").styles.background != dark
+        _, ground, _ = looks(app, "Ask the model")
+        assert isinstance(ground, Color) and ground.triplet is not None
+        assert ground.triplet.hex.upper() == LIGHT.background
 
 
 async def test_the_palette_finds_an_action_and_does_it(tmp_path: Path) -> None:
