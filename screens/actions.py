@@ -158,10 +158,6 @@ _LIVE = (
 )
 
 _COMPARE = (
-    Action(
-        "compare.new", ("n",), "New", "Begin a comparison: two sides, probes, an instrument.", footer=True
-    ),
-    Action("compare.resume", ("c",), "Go on", "Go on with a comparison that was stopped.", footer=True),
     Action("compare.earlier", ("left_square_bracket",), "Earlier", "The pair before this one.", footer=True),
     Action("compare.later", ("right_square_bracket",), "Later", "The pair after this one.", footer=True),
     Action("compare.diff", ("d",), "Diff", "Bring out what differs: by words, by tokens, off.", footer=True),
@@ -175,6 +171,10 @@ _COMPARE = (
     Action("compare.blind", ("v",), "Blind", "Hide which side is which, and show them again.", footer=True),
     Action("compare.rate", ("r",), "Rate", "Rate both answers on five scales, 1 to 5.", footer=True),
     Action("compare.different", ("o",), "Different", "Only pairs whose texts differ, or all.", footer=True),
+    Action(
+        "compare.new", ("n",), "New", "Begin a comparison: two sides, probes, an instrument.", footer=True
+    ),
+    Action("compare.resume", ("c",), "Go on", "Go on with a comparison that was stopped.", footer=True),
     Action("compare.verdict", ("f",), "Filter", "Only improved, regressed or unchanged pairs, or all."),
     Action("compare.order", ("s",), "Sort", "Pairs by their places, or by delta, the worst first."),
     Action("compare.fold", ("u",), "Unfold", "Show the start that both share, or fold it away."),

@@ -13,15 +13,17 @@ from lab.measure.instrument import Reading
 from lab.scoring import instrument
 from screens.app import LanternApp
 from screens.live.screen import LiveScreen
+from screens.probes.screen import ProbesScreen
 from screens.score.drawing import entropy_figures, explained, rows_of, score_cells, score_header
 from screens.score.screen import ScoreScreen
 from screens.score.subject import Choice, Subject, account_of, choices, kept_total, versions_at_hand
 from screens.widgets.gauge import EntropyReading
-from store.queries import StoredGeneration
+from store.queries import AnswerRow, StoredGeneration
 from store.records import ScoreRecord
 from tests.hostile import HOSTILE
 from tests.screens.answers import finished_answer
 from tests.screens.fakes import MemoryStore, lab, probe_row, screen_text, until
+from tests.store import facts
 
 TEXT = "I feel the grief. Consider the nurse: from her perspective it is duty, and yet I hope…\n\n## Go\n\n-"
 
@@ -137,6 +139,26 @@ async def test_a_stored_answer_brings_its_kept_scores_and_its_probe(tmp_path: Pa
         await until(pilot, lambda: "correct" in screen_text(app) and screen.account.total == 1.0)  # type: ignore[union-attr]
         await by(screen, pilot, "old-rubric")
         await until(pilot, lambda: "old-rubric 0.9" in screen_text(app) and "+3.50" in screen_text(app))
+
+
+async def test_an_answer_of_a_probes_history_is_explained(tmp_path: Path) -> None:
+    text = "I feel the grief of the river."
+    stored = facts.generation(text=text, trace=None, adapter_sha256="feed" * 16)
+    said = ("stop", 90.0, text, "core", "P", "", None, 0)
+    row = AnswerRow(stored.id, "wick", "baseline", stored.started_at, 4, 1.5, 4.0, 7, None, *said)
+    store = MemoryStore([probe_row(4)], [row])
+    store.generations[stored.id] = StoredGeneration(stored, "wick", facts.condition(), ())
+    async with lab(tmp_path, start="probes", store=store) as (app, pilot):
+        probes = app.screen
+        assert isinstance(probes, ProbesScreen)
+        await until(pilot, lambda: probes.detail.answer_rows.current is not None)
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, ScoreScreen) and app.screen.account is not None)
+        assert isinstance(app.screen, ScoreScreen) and app.screen.subject.text == text
+        await until(pilot, lambda: "no trace was kept" in screen_text(app))
+        assert "wick + feedfeedfeed" in screen_text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is probes)
 
 
 async def test_a_user_rubric_that_cannot_be_read_is_told_and_left_out(tmp_path: Path) -> None:
