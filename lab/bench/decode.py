@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.blas import usual_threads
+from lab.decode.forward import computed_by
 from lab.decode.loop import Row, batch, stream
 from lab.decode.prefix import PrefixCache
 from lab.decode.types import Finish, Sampling, TokenStat
@@ -30,7 +31,10 @@ PROMPT_TOKENS = 48
 
 @dataclass(frozen=True, slots=True)
 class StreamCost:
-    """A stream with all statistics and top-k against `mlx_lm.stream_generate`; the ratio is ours / theirs."""
+    """A stream with all statistics and top-k against `mlx_lm.stream_generate`; the ratio is ours / theirs.
+
+    `backend` is MLX's, which the peer computes with; `computed_by` is what the lab's decoding does.
+    """
 
     model: str
     parameters: int
@@ -43,6 +47,7 @@ class StreamCost:
     peer_ms_per_token: float
     ratio: float
     ratio_cpu: float
+    computed_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class BatteryGain:
     peer_mean_tokens: float
     gain: float
     gain_cpu: float
+    computed_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def stream_cost(
         peer_ms_per_token=statistics.median(peer.wall_s for _, peer in pairs) / tokens * 1e3,
         ratio=statistics.median(ours.wall_s / peer.wall_s for ours, peer in pairs),
         ratio_cpu=statistics.median(ours.cpu_s / peer.cpu_s for ours, peer in pairs),
+        computed_by=computed_by(loaded),
     )
 
 
@@ -156,6 +163,7 @@ def battery_gain(
         peer_mean_tokens=peer.tokens / peer.answers,
         gain=peer.wall_s / ours.wall_s,
         gain_cpu=peer.cpu_s / ours.cpu_s,
+        computed_by=computed_by(loaded),
     )
 
 

@@ -74,7 +74,8 @@ def _show_decode(result: DecodeFigures) -> None:
         for stream in result.streams
     ]
     headers = ("model", "temperature", "lab, ms/token", "mlx-lm, ms/token", "ratio")
-    title = f"{result.backend}: stream with all statistics and top-5 against mlx_lm.stream_generate"
+    lab = f"the lab on {result.streams[0]['computed_by']}"
+    title = f"{result.backend}: stream with all statistics and top-5 against mlx_lm.stream_generate; {lab}"
     show(table(headers, streams, right=(1, 2, 3, 4), title=title))
     batteries = [
         (
@@ -87,7 +88,7 @@ def _show_decode(result: DecodeFigures) -> None:
         for battery in result.batteries
     ]
     headers = ("conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain")
-    title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one"
+    title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one; {lab}"
     show(table(headers, batteries, right=(1, 2, 3, 4), title=title))
 
 

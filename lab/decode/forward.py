@@ -73,6 +73,14 @@ def prefill(
     return cache, logits
 
 
+def computed_by(loaded: LoadedModel, variant: str | None = None) -> str:
+    """What makes the logits of rows on `variant`: "mlx", or "numpy" with the BLAS it was built with."""
+    if host_model(loaded, variant) is None:
+        return "mlx"
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"numpy, {blas['name']} {blas['version']}"
+
+
 def _bound(loaded: LoadedModel, host: HostModel | None, cache: list[Any] | None) -> list[Any]:
     """A row's cache, begun or not, for whichever computes."""
     if host is not None:

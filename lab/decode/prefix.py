@@ -3,8 +3,8 @@
 A kernel of some thousand tokens stands before every prompt of a battery. Nobody has to say so: the second
 prompt that begins like an earlier one is prefilled in two parts, and the state between the parts is kept.
 State is copied, never trimmed, so that caches which cannot be trimmed (the recurrent state of gated delta
-nets, rotating windows that have wrapped) are served the same way. Lengths are multiples of `BLOCK`, because
-two prompts may share a few tokens more than all of them do.
+nets, rotating windows that have wrapped) are served the same way; copies of a `HostCache` share what it
+holds. Lengths are multiples of `BLOCK`, because two prompts may share a few tokens more than all of them do.
 """
 
 from __future__ import annotations

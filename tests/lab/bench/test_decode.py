@@ -26,6 +26,7 @@ def test_stream_cost(llama, temperature):
     cost = stream_cost(llama, Sampling(temperature=temperature), tokens=6, turns=3)
     assert (cost.tokens, cost.turns, cost.temperature, cost.alternatives) == (6, 3, temperature, 5)
     assert cost.backend == llama.backend
+    assert cost.computed_by.startswith("numpy, ") == llama.backend.startswith("cpu")
     assert min(cost.ours_ms_per_token, cost.peer_ms_per_token, cost.ratio, cost.ratio_cpu) > 0
     assert llama.tokenizer.eos_token_ids == eos
 

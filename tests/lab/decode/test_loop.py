@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 import pytest
 
+from lab.decode import host, loop
 from lab.decode.loop import Row, batch, stream, teacher_forced
 from lab.decode.types import Finish, Sampling, TokenStat
 from lab.errors import LabError
@@ -65,6 +66,31 @@ def test_first_token_is_drawn_from_the_tempered_nucleus(loaded):
     assert ended == pytest.approx(n * eos, abs=5 * np.sqrt(n * eos + 1))
     h = -sum(q * np.log(q) for q in [*expected.values(), *([eos] if eos else [])])
     assert tokens(steps)[0].sampling_entropy_nats == pytest.approx(h, abs=1e-4)
+
+
+@pytest.mark.parametrize("sampling", [SAMPLED, Sampling(temperature=0.0, max_tokens=60)])
+@pytest.mark.parametrize("looking_on_cpu", [True, False])
+def test_every_way_through_gives_the_same_answers(loaded, monkeypatch, sampling, looking_on_cpu):
+    """NumPy alone, MLX with NumPy's statistics, and all in MLX's graph as on a GPU; rows come and go."""
+    model = loaded()
+    rows = [Row([*PROMPT, *range(60, 60 + 3 * i)], sampling, seed=i) for i in range(5)]
+
+    def answers() -> dict[int, list[TokenStat]]:
+        found: dict[int, list[TokenStat]] = {}
+        for index, step in batch(model, rows, batch_size=3):
+            found.setdefault(index, []).extend(tokens([step]))
+        return found
+
+    expected = answers()
+    monkeypatch.setattr(host, "on_cpu", lambda: False)
+    monkeypatch.setattr(loop, "on_cpu", lambda: looking_on_cpu)
+    found = answers()
+    for index in range(5):
+        assert ids(found[index]) == ids(expected[index])
+        for field in ("entropy_nats", "sampling_entropy_nats", "p_top1", "margin"):
+            assert [getattr(stat, field) for stat in found[index]] == pytest.approx(
+                [getattr(stat, field) for stat in expected[index]], abs=2e-4
+            )
 
 
 def test_greedy_has_no_sampling_entropy(loaded):
