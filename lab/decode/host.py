@@ -27,7 +27,6 @@ from lab.decode.host_cache import Attention, HostCache, Shape
 from lab.decode.host_layers import (
     Floats,
     Linear,
-    Places,
     RMSNorm,
     Rope,
     UnsupportedError,
@@ -185,15 +184,20 @@ def _places_of(on: tuple[str | None, ...], n: int) -> Variants:
     if all(variant == on[0] for variant in on):
         return [] if on[0] is None else [(on[0], slice(None))]
     variants = np.array([variant or "" for variant in on]).repeat(n)
-    return [(name, _slice(np.flatnonzero(variants == name))) for name in dict.fromkeys(filter(None, on))]
+    return [
+        (name, places)
+        for name in dict.fromkeys(filter(None, on))
+        for places in _slices(np.flatnonzero(variants == name))
+    ]
 
 
-def _slice(places: NDArray[np.intp]) -> Places:
-    """Evenly spaced places as a slice, through which NumPy reads and writes without copies."""
-    step = int(places[1] - places[0]) if len(places) > 1 else 1
-    if (np.diff(places) == step).all():
-        return slice(int(places[0]), int(places[-1]) + 1, step)
-    return places
+def _slices(places: NDArray[np.intp]) -> list[slice]:
+    """One slice where places are evenly spaced, else one for every run of neighbors."""
+    steps = np.diff(places)
+    if len(steps) and (steps == steps[0]).all():
+        return [slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))]
+    runs = np.split(places, np.flatnonzero(steps > 1) + 1)
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in runs]
 
 
 @dataclass(slots=True)

@@ -17,9 +17,8 @@ from lab.models.gated_layers import GatedLinear
 from lab.models.runtime import mx, nn
 
 Floats = NDArray[np.float32]
-Places = NDArray[np.intp] | slice
-Variants = Sequence[tuple[str, Places]]
-"""Which positions run on which adapter; those on the base are not listed."""
+Variants = Sequence[tuple[str, slice]]
+"""Which positions run on which adapter; those on the base are not listed. Slices copy nothing."""
 
 _nn: Any = nn
 _ROPE_BLOCK = 1024
@@ -72,9 +71,10 @@ class Linear:
         y = product(x, self._weight)
         for name, places in variants:
             if (delta := self._deltas.get(name)) is not None:
-                y[places] += (x[places] @ delta.a) @ delta.b
+                part = y[places]
+                part += x[places].dot(delta.a).dot(delta.b)
                 if delta.rescale is not None:
-                    y[places] *= delta.rescale
+                    part *= delta.rescale
         if self._bias is not None:
             y += self._bias
         return y

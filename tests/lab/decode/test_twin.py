@@ -118,6 +118,16 @@ def test_four_variants_stacked_equal_each_alone(llama):
     assert len(texts) == len(rows)
 
 
+@pytest.mark.parametrize("pattern", ["a--aa-", "aab-ba", "-a-a-a", "abba--"])
+def test_variants_may_stand_in_any_order(llama, pattern):
+    names = dict(zip("-ab", (None, *llama.gate.low_rank), strict=False))
+    rows = [Row(LONG_PROMPT, SAMPLED, seed, variant=names[name]) for seed, name in enumerate(pattern)]
+    together = by_row(batch(llama, rows, batch_size=len(rows)))
+    for index, row in enumerate(rows):
+        alone = stream(llama, row.prompt_ids, row.sampling, row.seed, variant=row.variant)
+        assert ids(together[index]) == ids(alone)
+
+
 def test_each_stacked_variant_is_the_one_mlx_lm_loads(llama):
     adapters = [None, tiny_adapter(seed=1), tiny_adapter(seed=2, rank=7, num_layers=1, scale=3.0)]
     variants = [None, *llama.gate.low_rank]
