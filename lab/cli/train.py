@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lab.train.settings import TrainSettings
     from store.home import Home
 
-INTERRUPTED = 130
 EXAMPLE = """Examples:
 
   lantern train --data ./data --mask-prompt --learning-rate 1e-4

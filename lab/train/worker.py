@@ -139,7 +139,9 @@ def _prepared(
     pulse.say("starting", planned_steps=trainer.plan.steps)
     log.run(_record(run, trainer, trainable, parent))
     if start is None:
-        log.event(0, "started", f"{trainer.plan.steps} steps on {run.loaded.backend}", always=True)
+        size = f"{len(run.corpus.train):,} examples, {trainer.plan.tokens:,} counted tokens"
+        words = f"{trainer.plan.steps:,} steps over {size}, on {run.loaded.backend}"
+        log.event(0, "started", words, always=True)
         for words in (*run.corpus.notices, *([repeats] if repeats else [])):
             log.event(0, "warning", words, "warning")
     else:

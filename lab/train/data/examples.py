@@ -50,16 +50,6 @@ class Encoding:
     inexact_masks: list[int] = field(default_factory=list)
     folded_system: list[int] = field(default_factory=list)
 
-    @property
-    def tokens(self) -> int:
-        """All tokens, prompts included."""
-        return sum(example.length for example in self.examples)
-
-    @property
-    def learned_tokens(self) -> int:
-        """The tokens that the loss counts."""
-        return sum(example.learned for example in self.examples)
-
     def notices(self, max_seq_length: int) -> list[str]:
         """What a person should know of this source, one line each."""
         kinds = (

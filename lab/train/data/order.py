@@ -111,19 +111,3 @@ def _bucketed(lengths: np.ndarray, sizes: Sequence[int], rng: np.random.Generato
         ends = np.cumsum(pool_sizes)
         batches += [pool[end - size : end].tolist() for end, size in zip(ends, pool_sizes, strict=True)]
     return batches
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where in the data a run stands: micro-batches trained on so far."""
-
-    micro_batches: int
-    per_epoch: int
-
-    @property
-    def epoch(self) -> int:
-        return self.micro_batches // self.per_epoch
-
-    @property
-    def index(self) -> int:
-        return self.micro_batches % self.per_epoch

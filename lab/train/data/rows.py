@@ -14,7 +14,6 @@ from lab.safetext import encodable
 from lab.textfiles import BadRow, json_lines
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-SPLITS = ("train", "valid", "test")
 
 
 class Features(Protocol):
