@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-ESCAPE_DELAY_MS = "15"
+ESCAPE_DELAY_MS = "10"
 
 
 def main() -> None:

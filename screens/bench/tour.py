@@ -63,6 +63,8 @@ LIVE = (
     Step("answer before", "[", r"Answer \d+/"),
     *_window("help on Live", F1, "config/keymap.yaml", BACK_ON_LIVE),
     *_window("jump", "\x0f", "A", BACK_ON_LIVE),
+    *_window("score", "w", "Instrument", BACK_ON_LIVE),
+    Step("to Compare", "3", "Comparisons"),
     Step("to Probes", "1", BACK_ON_PROBES),
 )
 
