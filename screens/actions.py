@@ -179,6 +179,7 @@ _COMPARE = (
     Action("compare.order", ("s",), "Sort", "Pairs by their places, or by delta, the worst first."),
     Action("compare.fold", ("u",), "Unfold", "Show the start that both share, or fold it away."),
     Action("compare.follow", ("t",), "Follow", "Follow the pair that is being written."),
+    Action("compare.refresh", ("f5",), "Refresh", "Read the store again."),
     Action("compare.back", ("escape",), "Back", "From the pair to the battery, and on to all comparisons."),
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
@@ -159,6 +159,14 @@ class CompareScreen(LabScreen):
         self.call_after_refresh(self._draw_titles)
 
     # -- reading the store -----------------------------------------------------------------------------------
+
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        """Comparisons are made by commands too: what they wrote is read when one comes here."""
+        self.lab.store.ingest_soon()
+
+    def action_refresh(self) -> None:
+        self.lab.store.ingest_soon()
+        self._seen_changes = -1
 
     def tick(self) -> None:
         store = self.lab.store
