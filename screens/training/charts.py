@@ -109,7 +109,7 @@ def _share(book: RunBook) -> ChartData:
         ),
         rules=tuple(rules),
         bands=(band,) if band else (),
-        axis=percent,
+        axis=_percent_mark,
     )
 
 
@@ -160,7 +160,7 @@ def _rewards(book: RunBook) -> ChartData:
 
 def _accuracy(book: RunBook) -> ChartData:
     line = _line(book, "train", "rewards/accuracies", "chosen preferred", "first", percent)
-    return ChartData(lines=(line,), rules=(Rule(0.5, "chance", "floor"),), axis=percent)
+    return ChartData(lines=(line,), rules=(Rule(0.5, "chance", "floor"),), axis=_percent_mark)
 
 
 def _gradient(book: RunBook) -> ChartData:
@@ -168,7 +168,11 @@ def _gradient(book: RunBook) -> ChartData:
 
 
 def percent(value: float) -> str:
-    """A share in per cent, three figures."""
+    """A share in per cent, three figures: "3.00 %"."""
+    return f"{100 * value:#.3g}".rstrip(".") + " %"
+
+
+def _percent_mark(value: float) -> str:
     return f"{compact_number(100 * value)} %"
 
 

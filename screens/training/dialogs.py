@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import WorkType
 
 from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
@@ -186,7 +187,10 @@ class StartDialog(Dialog[Outlook]):
     def _look(self) -> None:
         self._outlook = None
         self.query_one("#start", Button).disabled = True
-        self.run_worker(self._look_soon(), exclusive=True, exit_on_error=False)
+        self._work(self._look_soon)
+
+    def _work(self, work: WorkType[None]) -> None:
+        self.run_worker(work, exclusive=True, exit_on_error=False)
 
     async def _look_soon(self) -> None:
         await asyncio.sleep(LOOK_AFTER_S)
@@ -218,7 +222,7 @@ class StartDialog(Dialog[Outlook]):
         if self._outlook is not None and self._looked_at == self.wanted:
             self.dismiss(self._outlook)
         else:
-            self.run_worker(self._see(), exclusive=True, exit_on_error=False)
+            self._work(self._see)
 
 
 def figures(made: Outlook) -> Content:
@@ -229,7 +233,7 @@ def figures(made: Outlook) -> Content:
         _figure(
             "updates",
             f"{made.steps:,} of {settings.batch_size} × {settings.grad_accumulation_steps} rows: "
-            f"{pressure.examples_seen:,} examples seen, {pressure.data_share:.2g} × the data",
+            f"{pressure.examples_seen:,} rows seen, {pressure.data_share:.2g} × the data",
         ),
         _figure("layers", _layers(made)),
         _figure(

@@ -61,7 +61,8 @@ class SampleTape(Tape):
         if last in self._heads and text != NEWLINE_GLYPH:
             return self.get_component_rich_style("sample--head")
         if text == NEWLINE_GLYPH and self._levels[last] is None:
-            return Style(color=self.background_colors[1].rich_color)
+            ground = self.background_colors[1].rich_color
+            return Style(color=ground, bgcolor=ground)
         level = self._levels[last]
         return self.get_component_rich_style("sample--plain") if level is None else self._styles[level]
 

@@ -215,6 +215,7 @@ class TrainingScreen(LabScreen):
         self._pinned = self.charts.cursor = None
         self._meter, self._usage = UsageMeter(), Usage()
         self.lab.latest("read a run", self._open, run)
+        self._draw_gauges(run, RunBook(run.id))
         self._draw_titles()
 
     def _choose_none(self) -> None:
@@ -226,7 +227,8 @@ class TrainingScreen(LabScreen):
 
         folder = self.source.folder(run.id)
         book, tail = None, None
-        if (run.presence in ("ended", None) or folder is None) and self.lab.store.open.is_set():
+        if (run.presence in ("ended", None) or folder is None) and self.lab.store.state != "failed":
+            await self.lab.store.read_now()
             book = await self.source.book(run.id)
         if book is None and folder is not None:
             tail, book = RunTail(self.lab.home, folder), RunBook(run.id)

@@ -140,8 +140,14 @@ def pressure_of_run(
         mean_rate=mean_rate(settings.schedule, steps),
     )
     figures = pressure_of(plan)
-    # In the lab's loop the last micro-batches make an update too, however few they are: none are idle.
-    return replace(figures, updates=steps, lr_updates=figures.learning_rate * steps), steps
+    # In the lab's loop the last micro-batches make an update too, however few they are: none are idle. Replay
+    # is no part of the data that is passed over.
+    return replace(
+        figures,
+        updates=steps,
+        lr_updates=figures.learning_rate * steps,
+        data_share=batches / order.batches_per_epoch,
+    ), steps
 
 
 def _as_run(

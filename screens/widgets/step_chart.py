@@ -21,7 +21,7 @@ __all__ = ["Band", "ChartData", "Line", "Rule", "StepChart"]
 
 LINES = ("first", "second", "third", "fourth")
 STYLES = (*LINES, *(f"{name}-soft" for name in LINES), "target", "floor", "axis", "cursor", "band", "strong")
-LABEL_WIDTH = 16
+LEGENDS = ((20, True), (12, True), (8, True), (12, False), (6, False))
 
 
 class StepChart(Widget):
@@ -43,7 +43,7 @@ class StepChart(Widget):
         .step--floor { color: $foreground 35%; }
         .step--axis { color: $muted; }
         .step--strong { color: $foreground; text-style: bold; }
-        .step--cursor { background: $primary 40%; }
+        .step--cursor { background: $primary 28%; }
         .step--band { background: $success 14%; }
     }
     """
@@ -80,6 +80,7 @@ class StepChart(Widget):
 
     def on_resize(self) -> None:
         self._plot()
+        self.refresh()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -106,28 +107,28 @@ class StepChart(Widget):
         elif y <= len(self._picture.rows):
             segments = [Segment(self._label(y - 1), self._look("axis")), *self._cells(y - 1)]
         else:
-            segments = [Segment(self._foot() if y == self.size.height - 1 else "", self._look("axis"))]
+            segments = self._foot() if y == self.size.height - 1 else []
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
     def _legend(self) -> list[Segment]:
-        """A mark, a name and a value a line; at the right the steps that are read."""
-        at = self._steps_read()
-        room = self.size.width - len(at) - 1
-        segments: list[Segment] = []
+        """A mark, a name and a value for each line, shorter where there is little room."""
+        entries = next(
+            (found for found in map(self._entries, LEGENDS) if _width_of(found) <= self.size.width + 2),
+            self._entries(LEGENDS[-1]),
+        )
+        return [segment for entry in entries for segment in entry]
+
+    def _entries(self, form: tuple[int, bool]) -> list[list[Segment]]:
+        """The legend's entries with labels of at most so many cells, with their values or without."""
+        label_width, valued = form
+        entries = []
         for line in self._data.lines:
-            value = self._read(line)
-            label = clip(safe_line(line.label), LABEL_WIDTH)
-            width = cell_len(label) + len(value) + 5
-            if width > room + 2:
-                break
-            room -= width
-            segments += [
-                Segment("● ", self._look(line.style)),
-                Segment(f"{label} ", self._look("axis")),
-                Segment(f"{value}  ", self._look("strong")),
-            ]
-        segments.append(Segment(" " * max(0, room + 1) + at, self._look("axis")))
-        return segments
+            label = clip(safe_line(line.label), label_width)
+            entry = [Segment("● ", self._look(line.style)), Segment(f"{label} ", self._look("axis"))]
+            if valued:
+                entry.append(Segment(f"{self._read(line)}  ", self._look("strong")))
+            entries.append(entry)
+        return entries
 
     def _read(self, line: Line) -> str:
         if line.series is None:
@@ -153,15 +154,21 @@ class StepChart(Widget):
         width = self._axis_width - 1
         return f"{label:>{width}}┤" if label is not None else " " * width + "│"
 
-    def _foot(self) -> str:
+    def _foot(self) -> list[Segment]:
+        """The ends of the axis; between them its middle, or the steps that the legend is read at."""
+        axis = self._look("axis")
         width = max(0, self.size.width - self._axis_width)
         if not self._picture.rows:
-            return ""
-        right = f"{self._last_step:,} steps"
-        middle = f"{self._last_step // 2:,}" if width > 40 and self._last_step > 1 else ""
-        before = width // 2 - 1 - len(middle) // 2
-        left = "0" + " " * (before - 1) + middle if middle else "0"
-        return " " * self._axis_width + left + " " * max(1, width - len(left) - len(right)) + right
+            return []
+        left, right = " " * self._axis_width + "0", f"{self._last_step:,} steps"
+        half = f"{self._last_step // 2:,}" if width > 40 and self._last_step > 1 else ""
+        middle = self._steps_read() or half
+        before = max(1, self._axis_width + (width - len(middle)) // 2 - len(left))
+        after = self.size.width - len(left) - before - len(middle) - len(right)
+        if after < 1:
+            before, right = max(1, self.size.width - len(left) - len(middle)), ""
+        look = axis if self.cursor is None else self._look("strong")
+        return [Segment(left + " " * before, axis), Segment(middle, look), Segment(" " * after + right, axis)]
 
     def _cells(self, row: int) -> list[Segment]:
         chars, styles = self._picture.rows[row], self._picture.styles[row]
@@ -212,3 +219,7 @@ class StepChart(Widget):
 
     def on_click(self, event: events.Click) -> None:
         self.post_message(self.Pointed(self._step_under(event.x), pinned=True))
+
+
+def _width_of(entries: list[list[Segment]]) -> int:
+    return sum(cell_len(segment.text) for entry in entries for segment in entry)

@@ -18,6 +18,7 @@ from store.journal import Journal
 from store.records import GenerationRecord, RunRecord, Trace
 
 MODEL_ID = "a" * 64
+ALIVE_FOR_S = 600.0
 PROBES = ("P01_IDENTITY", "P02_RIVER")
 
 
@@ -56,7 +57,7 @@ class MadeRun:
         return self.folder.run_id
 
     def beat(self, state: RunState = "training", *, silent_s: float = 0.0, words: str = "") -> None:
-        """Say that it lives; `silent_s` seconds ago, on another host, so that only the clock tells."""
+        """Say that it lives while a test lasts; or last did `silent_s` seconds ago, on another host."""
         host = socket.gethostname() if not silent_s else "elsewhere"
         self.folder.write_heartbeat(
             Heartbeat(
@@ -65,7 +66,7 @@ class MadeRun:
                 state=state,
                 step=self.step,
                 planned_steps=self.planned,
-                at_s=time.time() - silent_s,
+                at_s=time.time() - silent_s if silent_s else time.time() + ALIVE_FOR_S,
                 words=words,
             )
         )
