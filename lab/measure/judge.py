@@ -1,8 +1,8 @@
 """A model as judge of pairs: how it is asked, how its reply is read, and what its replies come to.
 
 Each pair is judged in both orders; verdicts that disagree are a tie (FastChat's `llm_judge`): the place of
-an answer sways a judge, the more the closer the answers are (arXiv 2406.07791). A reply that cannot be read is
-an error and never a number.
+an answer sways a judge, the more the closer the answers are (arXiv 2406.07791). A reply that cannot be read
+is an error and never a number.
 """
 
 from __future__ import annotations
