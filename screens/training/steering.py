@@ -11,6 +11,7 @@ from screens.training.start import Wanted, begin
 
 if TYPE_CHECKING:
     from lab.train.control import Command, CommandName
+    from lab.train.folder import Presence
     from screens.app import LanternApp
     from screens.training.book import RunBook
     from screens.training.source import RunLine, RunSource
@@ -49,7 +50,8 @@ class Steering:
     # -- commands --------------------------------------------------------------------------------------------
 
     def pause_or_resume(self, run: RunLine) -> None:
-        self.send(run, "resume" if run.presence == "paused" else "pause")
+        """What of the two: the heartbeat says it, which the list may be a second behind."""
+        self.send(run, "resume" if self._presence(run) == "paused" else "pause")
 
     def stop(self, run: RunLine) -> None:
         """Ask whether, then ask the run."""
@@ -80,9 +82,14 @@ class Steering:
             self._send(run, Command(name=name))
 
     def _hears(self, run: RunLine) -> bool:
-        if not run.is_live:
+        hears = self._presence(run) in ("running", "paused")
+        if not hears:
             self._lab.tell(f"{run.name} is not running: nobody hears it. C goes on with it.")
-        return run.is_live
+        return hears
+
+    def _presence(self, run: RunLine) -> Presence | None:
+        folder = self._source.folder(run.id)
+        return folder.presence() if folder else None
 
     def _send(self, run: RunLine, command: Command) -> None:
         self._lab.spawn(self._append(run, command), f"{command.name} a run")
@@ -99,7 +106,7 @@ class Steering:
 
     def go_on(self, run: RunLine) -> None:
         """Go on with a run that was stopped or died, from its last checkpoint."""
-        if run.is_live:
+        if self._presence(run) in ("running", "paused"):
             self._lab.tell(f"{run.name} is running.")
         elif run.ending == "finished":
             self._lab.tell(f"{run.name} has finished: there is nothing to go on with.")

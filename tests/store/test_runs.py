@@ -148,3 +148,15 @@ def test_no_value_is_not_a_number() -> None:
     assert b"null" in line
     assert "values" in rejection("metric", as_data(metric(1)) | {"values": {"loss_nats": "2"}})
     assert examined("metric", as_data(metric(1)) | {"values": {"a": None}})
+
+
+def test_runs_are_found_by_id_with_names_and_trends(service: StoreService) -> None:
+    service.append(model(), RUN, *(metric(step, loss_nats=float(step)) for step in range(1, 9)))
+    [named] = service.query(runs.run_names)
+    assert (named.id, named.name, named.model_name) == ("run-1", "evening", "wick")
+    assert service.query(runs.runs_by_id, ["run-1", "unknown"]) == service.query(runs.page_runs, 0, 10)
+    assert service.query(runs.runs_by_id, []) == []
+    # Eight steps in four stretches of two: the means of (1, 2), (3, 4), (5, 6), (7, 8).
+    assert service.query(runs.run_trends, ["run-1"], 4) == {"run-1": [1.5, 3.5, 5.5, 7.5]}
+    assert service.query(runs.run_trends, ["run-1"], 99) == {"run-1": [float(n) for n in range(1, 9)]}
+    assert service.query(runs.run_trends, ["unknown"], 4) == {}
