@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -145,7 +146,9 @@ class StepChart(Widget):
         stride = getattr(self._data.lines[0].series, "stride", 1) if self._data.lines else 1
         point = self._data.lines[0].series.at(self.cursor) if self._data.lines[0].series else None
         if stride > 1 and point is not None:
-            first = max(0, point.step // stride * stride)
+            points = self._data.lines[0].series.points if self._data.lines[0].series else ()
+            index = bisect_left(points, point.step, key=lambda stretch: stretch.step)
+            first = points[index - 1].step + 1 if index else min(1, point.step)
             return f"steps {first:,}–{point.step:,}" if first < point.step else f"step {point.step:,}"
         return f"step {self.cursor:,}"
 
