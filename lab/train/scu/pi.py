@@ -87,7 +87,7 @@ def update(
     u_raw = settings.kc * error + integral
     u = _limited(u_raw, state.u, dt_steps, settings)
     moved = PIState(u=u, integral=_integrated(integral, error, u_raw, u, dt_steps, settings), s_hat=s_hat)
-    name, reason = _state_of(u_raw, error, settings, has_authority)
+    name, reason = _state_of(u_raw, u, error, settings, has_authority)
     return moved, _said(moved, s, settings, u_raw, name, reason)
 
 
@@ -126,16 +126,16 @@ def _integrated(
 
 
 def _state_of(
-    u_raw: float, error: float, settings: PISettings, has_authority: bool
+    u_raw: float, u: float, error: float, settings: PISettings, has_authority: bool
 ) -> tuple[ControllerState, str]:
     off = f"Ŝ is {_percent(error)} {'above' if error > 0 else 'below'} the target"
     if not has_authority:
         return "no authority", f"{off}, and no λ within its bounds can bring it there"
-    if u_raw < math.log(settings.lambda_min):
+    if u_raw < u <= math.log(settings.lambda_min):
         return "pinned low", f"{off}; λ is at its lower bound {settings.lambda_min:g}"
-    if u_raw > math.log(settings.lambda_max):
+    if u_raw > u >= math.log(settings.lambda_max):
         return "pinned high", f"{off}; λ is at its upper bound {settings.lambda_max:g}"
-    return "tracking", off
+    return "tracking", off if u == u_raw else f"{off}; the rate limit holds λ back"
 
 
 def _percent(error: float) -> str:

@@ -77,6 +77,10 @@ def test_the_rate_limit_holds() -> None:
     after, said = pi.update(state, 0.03 * 2, 50, settings)
     assert after.u - state.u == pytest.approx(0.05)
     assert said.u_raw is not None and said.u_raw > said.u
+    # Held back by its rate far below its upper bound is not pinned there.
+    _, far = pi.update(after, 0.9, 50, settings)
+    assert far.u_raw is not None and far.u_raw > math.log(settings.lambda_max)
+    assert far.state == "tracking" and "rate limit" in far.reason
 
 
 def test_start_and_changed_gains_do_not_move_lambda() -> None:
