@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -53,6 +54,20 @@ class ScoreHeader(Widget):
         return score_header(self.size.width - MARKS_ROOM)
 
 
+class EntropyFigures(Widget):
+    """The answer's entropies, as many of them as there is width for."""
+
+    draw: Callable[[int], Content] | None = None
+
+    def show(self, draw: Callable[[int], Content]) -> None:
+        """Draw with this from now on, at whatever width the widget has."""
+        self.draw = draw
+        self.refresh()
+
+    def render(self) -> Content:
+        return Content("") if self.draw is None else self.draw(self.size.width)
+
+
 class ScoreScreen(LabScreen):
     """Left what each dimension adds, right the answer; one that is being written is scored as it grows."""
 
@@ -90,7 +105,7 @@ class ScoreScreen(LabScreen):
                 yield MarkedText(id="marked")
             with Container(id="figures-pane", classes="pane") as pane:
                 pane.border_title = Content("Entropy")
-                yield Static(id="figures")
+                yield EntropyFigures(id="figures")
 
     @property
     def rows(self) -> VirtualList[ScoreRow]:
@@ -173,9 +188,8 @@ class ScoreScreen(LabScreen):
         self.marked.show(text, tuple(entry.spans for entry in account.dimensions))
         self.rows.show_rows(rows_of(account), keep_cursor=same)
         tokens = self.subject.answer.tokens
-        figures = self.query_one("#figures", Static)
-        reading = entropy_reading(tokens, None)
-        figures.update(entropy_figures(reading, len(tokens), words, zone, figures.size.width))
+        reading, count = entropy_reading(tokens, None), len(tokens)
+        self.query_one(EntropyFigures).show(partial(entropy_figures, reading, count, words, zone))
         self._draw_titles()
 
     def tick(self) -> None:
