@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.screen import Screen
 
+    from screens.score.screen import ScoreScreen
     from store.home import Home
 
 HOUSEKEEPING_EVERY_S = 1.0
@@ -74,6 +75,7 @@ class LanternApp(App[None]):
         self.bench = Workbench(home.path, model or self.state.model or FALLBACK_MODEL, command=engine_command)
         self.store = StoreLink(home, open_service)
         self.windows = Windows(self)
+        self._score: ScoreScreen | None = None
         self.collector = Collector()
         self.memory_bytes: int | None = None
         self._prepare = prepare
@@ -357,14 +359,24 @@ class LanternApp(App[None]):
         self.spawn(self._explain_score(), "score")
 
     async def _explain_score(self) -> None:
-        from screens.score.screen import ScoreScreen
-
         if isinstance(self.screen, LabScreen):
-            answer = await self.screen.answer_shown()
+            answer, base_text = await self.screen.answer_shown(), self.screen.base_text()
             if answer is None:
                 self.tell("There is no answer here to score.")
-            else:
-                await self.push_screen(ScoreScreen(answer, self.screen.base_text()))
+                return
+            screen = await self.prepare_score()
+            screen.explain(answer, base_text)
+            await self.push_screen(screen)
+
+    async def prepare_score(self) -> ScoreScreen:
+        """The one Score screen, built out of sight the first time."""
+        if self._score is None:
+            from screens.score.screen import ScoreScreen
+
+            self._score = ScoreScreen()
+            self.install_screen(self._score, ScoreScreen.ID)
+            await self.mount_hidden(self._score)
+        return self._score
 
     def action_theme(self) -> None:
         own = [name for name in self.available_themes if name.startswith("lantern-")]

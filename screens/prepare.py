@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ async def prepare_all(lab: LanternApp) -> None:
         await asyncio.to_thread(spec.load)
         await lab.mount_mode(spec.id)
         await asyncio.sleep(REST_S)
+    await asyncio.to_thread(importlib.import_module, "screens.score.screen")
+    await lab.prepare_score()
+    await asyncio.sleep(REST_S)
     for prepare in await asyncio.to_thread(_windows, lab):
         await prepare()
         await asyncio.sleep(REST_S)

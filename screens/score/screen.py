@@ -69,16 +69,19 @@ class EntropyFigures(Widget):
 
 
 class ScoreScreen(LabScreen):
-    """Left what each dimension adds, right the answer; one that is being written is scored as it grows."""
+    """Left what each dimension adds, right the answer; one that is being written is scored as it grows.
+
+    Built once and kept: `explain` gives it the answer before it is brought to the front.
+    """
 
     ID = "score"
     CSS_PATH = "score.tcss"
     BINDINGS = bindings("score")
     AUTO_FOCUS: ClassVar[str | None] = "#score-rows"
 
-    def __init__(self, answer: Answer, base_text: str | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.subject = Subject(answer, base_text=base_text)
+        self.subject: Subject
         self.account: Account | None = None
         self._versions: Mapping[str, str] = {}
         self._choices: list[Choice] = []
@@ -120,9 +123,15 @@ class ScoreScreen(LabScreen):
         """The instrument and version that the score is by."""
         return self._choice
 
-    def set_ready(self) -> None:
+    def explain(self, answer: Answer, base_text: str | None) -> None:
+        """Take another answer; what was shown of the last one goes at once."""
+        self.subject = Subject(answer, base_text=base_text)
+        self.account, self._seen = None, None
+        self.marked.show("", ())
+        self.rows.show_rows([])
+        self.query_one("#explained", Static).update("")
         self._draw_titles()
-        self.lab.spawn(self._begin(), "score")
+        self.lab.latest("begin to score", self._begin)
 
     async def _begin(self) -> None:
         self._versions, faults = await asyncio.to_thread(versions_at_hand, self._rubrics)
@@ -144,6 +153,8 @@ class ScoreScreen(LabScreen):
             if ask.probe_battery and ask.probe_id
             else None
         )
+        if answer is not self.subject.answer:
+            return
         self.subject = Subject(
             answer,
             probe=row.extra if row else {},
@@ -179,7 +190,7 @@ class ScoreScreen(LabScreen):
             self.lab.tell(str(error), severity="error")
             return
         words, zone = await asyncio.to_thread(_measure_words, text)
-        if self.is_attached and choice == self._choice:
+        if choice == self._choice and answer is self.subject.answer:
             self._show(account, text, words, zone)
 
     def _show(self, account: Account, text: str, words: WordEntropy, zone: Zone | None) -> None:

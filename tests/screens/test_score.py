@@ -171,6 +171,20 @@ async def test_a_user_rubric_that_cannot_be_read_is_told_and_left_out(tmp_path: 
         assert "mine" not in {choice.name for choice in screen._choices}
 
 
+async def test_another_answer_takes_the_place_of_the_last_one(tmp_path: Path) -> None:
+    async with lab(tmp_path) as (app, pilot):
+        screen = await score_screen(app, pilot)
+        first = screen.account
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        again = await score_screen(
+            app, pilot, text="Consider a lantern in the fog, as if it could feel fear."
+        )
+        await until(pilot, lambda: "lantern in the fog" in screen_text(app))
+        assert again is screen and screen.account is not first
+        assert "feel the grief" not in screen_text(app)
+
+
 async def test_without_an_answer_there_is_nothing_to_explain(tmp_path: Path) -> None:
     async with lab(tmp_path) as (app, pilot):
         await pilot.press("w")
