@@ -283,6 +283,70 @@ _JUDGEMENT: Shape = {
     "blind": "BOOLEAN",
 }
 
+_DISTILLATION: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "side": _SIDE,
+    "questions": [
+        {
+            "prompt": "VARCHAR",
+            "cluster": "VARCHAR",
+            "variant": "VARCHAR",
+            "probe_battery": "VARCHAR",
+            "probe_id": "VARCHAR",
+            "probe_sha256": "VARCHAR",
+        }
+    ],
+    "samples": "BIGINT",
+    "seed": "BIGINT",
+    "battery": "VARCHAR",
+    "instrument": "VARCHAR",
+    "version": "VARCHAR",
+    "threshold": "DOUBLE",
+    "at": "TIMESTAMP",
+}
+_REVIEW: Shape = {
+    "id": "VARCHAR",
+    "review_id": "VARCHAR",
+    "generation_id": "VARCHAR",
+    "reviewer": "VARCHAR",
+    "action": "VARCHAR",
+    "at": "TIMESTAMP",
+    "text": "VARCHAR",
+    "note": "VARCHAR",
+    "about": "VARCHAR",
+    "reading_ms": "DOUBLE",
+}
+_CURRICULUM: Shape = {
+    "id": "VARCHAR",
+    "name": "VARCHAR",
+    "model": "VARCHAR",
+    "model_id": "VARCHAR",
+    "settings": "JSON",
+    "sha256": "VARCHAR",
+    "phases": ["VARCHAR"],
+    "folder": "VARCHAR",
+    "at": "TIMESTAMP",
+}
+_PHASE: Shape = {
+    "id": "VARCHAR",
+    "curriculum_id": "VARCHAR",
+    "phase": "VARCHAR",
+    "place": "BIGINT",
+    "attempt": "BIGINT",
+    "stage": "VARCHAR",
+    "state": "VARCHAR",
+    "words": "VARCHAR",
+    "at": "TIMESTAMP",
+    "distillation_id": "VARCHAR",
+    "data_sha256": "VARCHAR",
+    "run_id": "VARCHAR",
+    "adapter_id": "VARCHAR",
+    "comparison_id": "VARCHAR",
+    "verdict": "VARCHAR",
+    "detail": "JSON",
+}
+
 _EXPRESSIONS = {
     "at": 'r."at"',
     "subjects": "coalesce(r.subjects, [])",
@@ -380,6 +444,17 @@ INSERT INTO comparison_pair
 SELECT id, place, p.seed, p.prompt, p.probe_battery, p.probe_id, p.probe_sha256 FROM (
     SELECT r.id AS id, generate_subscripts(r.pairs, 1) - 1 AS place, unnest(r.pairs) AS p FROM temp.landing)
 """
+_INSERT_DISTILLATION = """
+INSERT INTO distillation
+SELECT r.id, r.name, r.side.run_id, r.side.words, r.side.model_id, r.side.condition_id, r.side.adapter_sha256,
+    r.samples, r.seed, r.battery, r.instrument, r.version, r.threshold, r."at" FROM temp.landing
+"""
+_INSERT_QUESTIONS = """
+INSERT INTO distillation_question
+SELECT id, place, q.prompt, q.cluster, q.variant, q.probe_battery, q.probe_id, q.probe_sha256 FROM (
+    SELECT r.id AS id, generate_subscripts(r.questions, 1) - 1 AS place, unnest(r.questions) AS q
+    FROM temp.landing)
+"""
 
 
 def _entries(table: str, field: str) -> str:
@@ -413,4 +488,8 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "pair": (_PAIR, (_plain("pair", _PAIR),)),
     "judgement": (_JUDGEMENT, (_plain("judgement", _JUDGEMENT),)),
     "event": (_EVENT, (_plain("run_event", _EVENT),)),
+    "distillation": (_DISTILLATION, (_INSERT_DISTILLATION, _INSERT_QUESTIONS)),
+    "review": (_REVIEW, (_plain("review", _REVIEW),)),
+    "curriculum": (_CURRICULUM, (_plain("curriculum", _CURRICULUM),)),
+    "phase": (_PHASE, (_plain("phase_event", _PHASE),)),
 }

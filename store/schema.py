@@ -229,7 +229,46 @@ CREATE TABLE judgement (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS, PREFERENCES)
+CURRICULA = """
+CREATE TABLE distillation (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, run_id VARCHAR NOT NULL, words VARCHAR NOT NULL,
+    model_id VARCHAR NOT NULL, condition_id VARCHAR NOT NULL, adapter_sha256 VARCHAR, samples BIGINT NOT NULL,
+    seed BIGINT NOT NULL, battery VARCHAR NOT NULL, instrument VARCHAR NOT NULL, version VARCHAR NOT NULL,
+    threshold DOUBLE, recorded_at TIMESTAMP NOT NULL
+);
+-- What is asked in it; place counts from 0.
+CREATE TABLE distillation_question (
+    distillation_id VARCHAR NOT NULL, place BIGINT NOT NULL, prompt VARCHAR NOT NULL,
+    cluster VARCHAR NOT NULL, variant VARCHAR NOT NULL, probe_battery VARCHAR, probe_id VARCHAR,
+    probe_sha256 VARCHAR
+);
+-- Its answers, which belong to its run; of several finished ones with one prompt and seed the first counts.
+CREATE VIEW distilled AS
+    SELECT d.id AS distillation_id, g.id AS generation_id, g.prompt, g.seed, g.finish_reason
+    FROM distillation d JOIN generation g ON g.run_id = d.run_id AND g.finish_reason <> 'cancelled'
+    QUALIFY row_number() OVER (
+        PARTITION BY d.id, g.prompt, g.seed ORDER BY g.started_at, g.id) = 1;
+-- Every key press of a review, undo too; what stands of them is worked out in the order of id.
+CREATE TABLE review (
+    id VARCHAR NOT NULL, review_id VARCHAR NOT NULL, generation_id VARCHAR NOT NULL,
+    reviewer VARCHAR NOT NULL, action VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, text VARCHAR,
+    note VARCHAR, about VARCHAR, reading_ms DOUBLE
+);
+CREATE TABLE curriculum (
+    id VARCHAR NOT NULL, name VARCHAR NOT NULL, model VARCHAR NOT NULL, model_id VARCHAR NOT NULL,
+    settings VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, phases VARCHAR[] NOT NULL, folder VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL
+);
+-- What happened to the stages of its phases, in the order of id.
+CREATE TABLE phase_event (
+    id VARCHAR NOT NULL, curriculum_id VARCHAR NOT NULL, phase VARCHAR NOT NULL, place BIGINT NOT NULL,
+    attempt BIGINT NOT NULL, stage VARCHAR NOT NULL, state VARCHAR NOT NULL, words VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL, distillation_id VARCHAR, data_sha256 VARCHAR, run_id VARCHAR,
+    adapter_id VARCHAR, comparison_id VARCHAR, verdict VARCHAR, detail VARCHAR NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS, PREFERENCES, CURRICULA)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -260,6 +299,11 @@ TABLES = (
     "run_event",
     "pair",
     "judgement",
+    "distillation",
+    "distillation_question",
+    "review",
+    "curriculum",
+    "phase_event",
     "ledger",
     "journal",
     "ingest_error",

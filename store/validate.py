@@ -22,6 +22,9 @@ from store.records import (
     CheckpointRecord,
     ComparisonRecord,
     ConditionRecord,
+    CurriculumRecord,
+    DistillationRecord,
+    DistilledQuestion,
     EventRecord,
     GenerationRecord,
     ImportedAnswerRecord,
@@ -32,10 +35,12 @@ from store.records import (
     MetricRecord,
     ModelRecord,
     PairRecord,
+    PhaseRecord,
     PlannedPair,
     ProbeRecord,
     RatingRecord,
     Record,
+    ReviewRecord,
     RunRecord,
     SampleRecord,
     ScoreRecord,
@@ -122,26 +127,50 @@ def examine(journal: str, line: JournalLine) -> Fact | Reject:
 def check(record: Record) -> None:
     """What types cannot say. Raises ValueError naming the field."""
     _check_time("at", record.at)
-    if isinstance(record, GenerationRecord):
-        _check_time("started_at", record.started_at)
-        if not -_INT64_MAX <= record.seed <= _INT64_MAX:
-            raise ValueError("field seed: expected a 64-bit integer")
-        if record.trace is not None:
-            _check_trace(record.trace)
-    elif isinstance(record, ScoreRecord) and TOTAL in record.dimensions:
+    if further := _CHECKS.get(type(record)):
+        further(record)
+
+
+def _check_generation(record: GenerationRecord) -> None:
+    _check_time("started_at", record.started_at)
+    _check_seed(record.seed)
+    if record.trace is not None:
+        _check_trace(record.trace)
+
+
+def _check_score(record: ScoreRecord) -> None:
+    if TOTAL in record.dimensions:
         raise ValueError(f"field dimensions: {TOTAL!r} is the name of the total, not of a dimension")
-    elif isinstance(record, ComparisonRecord):
-        _check_comparison(record)
-    elif isinstance(record, RatingRecord) and record.value not in (None, *RATING_VALUES):
+
+
+def _check_rating(record: RatingRecord) -> None:
+    if record.value not in (None, *RATING_VALUES):
         raise ValueError(f"field value: expected {RATING_VALUES[0]} to {RATING_VALUES[-1]}, or null")
-    elif isinstance(record, MetricRecord | CheckpointRecord | SampleRecord | EventRecord) and record.step < 0:
+
+
+def _check_step(record: MetricRecord | CheckpointRecord | SampleRecord | EventRecord) -> None:
+    if record.step < 0:
         raise ValueError("field step: expected a number of updates from 0")
-    elif isinstance(record, JudgeReplyRecord) and (record.verdict is None) == (record.error is None):
+
+
+def _check_reply(record: JudgeReplyRecord) -> None:
+    if (record.verdict is None) == (record.error is None):
         raise ValueError("field verdict: expected a verdict or an error, one of the two")
-    elif isinstance(record, PairRecord) and not record.first_id < record.second_id:
+
+
+def _check_pair(record: PairRecord) -> None:
+    if not record.first_id < record.second_id:
         raise ValueError("field second_id: expected another generation, of a higher id than first_id")
-    elif isinstance(record, JudgementRecord):
-        _check_judgement(record)
+
+
+def _check_phase(record: PhaseRecord) -> None:
+    if record.place < 0 or record.attempt < 1:
+        raise ValueError("field attempt: expected a place from 0 and an attempt from 1")
+
+
+def _check_seed(seed: int) -> None:
+    if not -_INT64_MAX <= seed <= _INT64_MAX:
+        raise ValueError("field seed: expected a 64-bit integer")
 
 
 def _check_judgement(record: JudgementRecord) -> None:
@@ -150,6 +179,21 @@ def _check_judgement(record: JudgementRecord) -> None:
     needed = {"verdict": "verdict", "undo": "about", "redo": "about", "note": "note", "flag": "flagged"}
     if getattr(record, needed[record.action]) is None:
         raise ValueError(f"field {needed[record.action]}: expected a value, as action is {record.action}")
+
+
+def _check_distillation(record: DistillationRecord) -> None:
+    asked = {(question.cluster, question.variant) for question in record.questions}
+    if not record.questions or len(asked) < len(record.questions):
+        raise ValueError("field questions: expected at least one, each a variant of its own of its cluster")
+    if record.samples < 1:
+        raise ValueError("field samples: expected a number from 1")
+    _check_seed(record.seed)
+
+
+def _check_review(record: ReviewRecord) -> None:
+    needed = {"edit": "text", "undo": "about"}.get(record.action)
+    if needed and getattr(record, needed) is None:
+        raise ValueError(f"field {needed}: expected a value, as action is {record.action}")
 
 
 def _check_comparison(record: ComparisonRecord) -> None:
@@ -192,6 +236,24 @@ def _check_trace(trace: Trace) -> None:
 def _check_time(name: str, value: str) -> None:
     if _TIME.fullmatch(value) is None:
         raise ValueError(f"field {name}: expected a naive UTC time in ISO 8601, not {value[:40]!r}")
+
+
+_CHECKS: Mapping[type[Record], Callable[[Any], None]] = {
+    GenerationRecord: _check_generation,
+    ScoreRecord: _check_score,
+    ComparisonRecord: _check_comparison,
+    RatingRecord: _check_rating,
+    MetricRecord: _check_step,
+    CheckpointRecord: _check_step,
+    SampleRecord: _check_step,
+    EventRecord: _check_step,
+    JudgeReplyRecord: _check_reply,
+    PairRecord: _check_pair,
+    JudgementRecord: _check_judgement,
+    DistillationRecord: _check_distillation,
+    ReviewRecord: _check_review,
+    PhaseRecord: _check_phase,
+}
 
 
 def reason(error: ValueError) -> str:
@@ -238,6 +300,10 @@ def _identity(record: Record) -> str:
             | CheckpointRecord()
             | SampleRecord()
             | EventRecord()
+            | DistillationRecord()
+            | ReviewRecord()
+            | CurriculumRecord()
+            | PhaseRecord()
         ):
             return record.id
         case MetricRecord():
@@ -270,6 +336,6 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     # The records stay free of pydantic; this is how a standard dataclass is told its rules.
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     described: Any
-    for described in (record_type, Trace, SideRecord, PlannedPair):
+    for described in (record_type, Trace, SideRecord, PlannedPair, DistilledQuestion):
         described.__pydantic_config__ = config
     return TypeAdapter(record_type)
