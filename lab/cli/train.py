@@ -25,6 +25,8 @@ EXAMPLE = """Examples:
 
   lantern train recipe.yaml --set batch_size=8 --set lora_parameters.rank=16 --ranks 2
 
+  lantern train --data ./data --mask-prompt --check
+
   lantern train --resume last
 """
 
@@ -62,6 +64,10 @@ def command(
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: its id, name, or last.")
     ] = None,
     ranks: Annotated[int, typer.Option("--ranks", min=1, help="Processes that share the work.")] = 1,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Look at the run and a real batch, measure a step, start nothing."),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
@@ -83,12 +89,13 @@ def command(
         "adapter_path": str(Path(adapter_path).expanduser().absolute()) if adapter_path else None,
         "seed": seed,
         "allow_repeats": allow_repeats,
-        **_changes(changes or []),
     }
     if "MLX_RANK" in os.environ:
-        return _train_here(where, recipe, given, resume)
+        return _train_here(where, recipe, given, changes or [], resume)
+    if check:
+        return _check(where, _placed(_settings(recipe, given, changes or [])), as_json)
     if resume is None:
-        folder = _created(where, _settings(recipe, given))
+        folder = _created(where, _settings(recipe, given, changes or []))
     else:
         folder = find_run(where, resume)
         _check_resumable(folder)
@@ -98,62 +105,55 @@ def command(
 command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 
-def _settings(recipe: str | None, given: dict[str, Any]) -> TrainSettings:
-    from lab.train.recipe import Recipe, find_recipe
+def _settings(recipe: str | None, options: dict[str, Any], changes: list[str]) -> TrainSettings:
+    from lab.train.recipe import Recipe, find_recipe, with_changes
 
     found = find_recipe(recipe) if recipe else Recipe("lantern train", {}, {})
+    given = {**options, **with_changes(found.values, changes)}
     if "data" not in {**found.values, **{key: value for key, value in given.items() if value is not None}}:
         raise LabError("no data: give --data with a directory that holds train.jsonl and valid.jsonl")
-    settings = found.settings(**_merged(given, found.values))
+    settings = found.settings(**given)
     if not Path(settings.data).expanduser().exists():
         raise LabError(f"no data at {settings.data}: give a directory with train.jsonl, or a JSONL file")
     return settings
 
 
-def _changes(texts: list[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a dotted key is a setting inside another."""
-    import yaml
-
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key:
-            raise LabError(f"--set {text!r}: expected KEY=VALUE, such as batch_size=8")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise LabError(f"--set {text!r}: the value is not YAML") from error
-        *outer, last = key.split(".")
-        place = found
-        for part in outer:
-            place = place.setdefault(part, {})
-        place[last] = parsed
-    return found
-
-
-def _merged(given: dict[str, Any], values: Any) -> dict[str, Any]:
-    """Settings inside others are changed one by one, the recipe's own stay."""
-    return {
-        key: {**values[key], **value}
-        if isinstance(value, dict) and isinstance(values.get(key), dict)
-        else value
-        for key, value in given.items()
-    }
-
-
-def _created(home: Home, settings: TrainSettings) -> RunFolder:
+def _placed(settings: TrainSettings) -> TrainSettings:
+    """With paths that hold from any folder."""
     from dataclasses import replace
 
-    from lab.train.folder import create_run
-    from lab.train.settings import as_mapping
-
     model = Path(settings.model).expanduser()
-    settings = replace(
+    return replace(
         settings,
         data=str(Path(settings.data).expanduser().absolute()),
         model=str(model.absolute()) if model.exists() else settings.model,
     )
-    return create_run(home, as_mapping(settings))
+
+
+def _created(home: Home, settings: TrainSettings) -> RunFolder:
+    from lab.train.folder import create_run
+    from lab.train.settings import as_mapping
+
+    return create_run(home, as_mapping(_placed(settings)))
+
+
+def _check(home: Home, settings: TrainSettings, as_json: bool) -> int:
+    """Look at the run instead of starting it."""
+    from lab.cli.stored import open_store
+    from lab.cli.train_check import show_check
+    from lab.train.check import check
+    from lab.train.outlook import EARLIER_RUNS, by_model, outlook
+    from store.queries.runs import run_costs
+
+    with open_store(home.path) as store:
+        store.ingest()
+        before = by_model(store.query(run_costs, EARLIER_RUNS)).get(settings.model, [])
+    planned, seen = outlook(settings, before), check(settings, home)
+    if as_json:
+        emit({"outlook": planned, "check": seen})
+    else:
+        show_check(planned, seen)
+    return 0
 
 
 def _check_resumable(folder: RunFolder) -> None:
@@ -185,7 +185,9 @@ def _is_over(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is not None
 
 
-def _train_here(home: Home, recipe: str | None, given: dict[str, Any], resume: str | None) -> int:
+def _train_here(
+    home: Home, recipe: str | None, given: dict[str, Any], changes: list[str], resume: str | None
+) -> int:
     """One rank under mlx.launch: rank 0 makes the run, the others hear where it is."""
     from lab.train.folder import RunFolder, find_run
     from lab.train.ranks import join_ranks
@@ -194,6 +196,6 @@ def _train_here(home: Home, recipe: str | None, given: dict[str, Any], resume: s
     ranks = join_ranks()
     path = b""
     if ranks.is_first:
-        folder = find_run(home, resume) if resume else _created(home, _settings(recipe, given))
+        folder = find_run(home, resume) if resume else _created(home, _settings(recipe, given, changes))
         path = str(folder.path).encode()
     return train_run(home, RunFolder(Path(ranks.from_first(path).decode())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,3 +93,30 @@ def _outwards(key: str) -> Iterator[str]:
     while key:
         yield key
         key = key.rpartition(".")[0]
+
+
+def with_changes(values: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
+    """The settings that KEY=VALUE pairs change, over those of a recipe; a dotted key is a setting in another.
+
+    Values are YAML. Settings beside a dotted one stay the recipe's. Raises LabError naming the pair.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key or not value:
+            raise LabError(f"{pair!r}: expected KEY=VALUE, such as batch_size=8")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LabError(f"{pair!r}: the value is not YAML") from error
+        outer, *inner = key.split(".")
+        found[outer] = _put(found.get(outer, values.get(outer)), inner, parsed)
+    return found
+
+
+def _put(base: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    inside = dict(base) if isinstance(base, Mapping) else {}
+    inside[path[0]] = _put(inside.get(path[0]), path[1:], value)
+    return inside

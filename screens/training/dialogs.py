@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,9 +19,13 @@ from textual.worker import WorkType
 from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
 from lab.train.control import Command, parse_set
+from lab.train.outlook import Earlier, Outlook, outlook
 from screens.dialogs import Dialog
-from screens.formats import compact_number, plural, share
-from screens.training.start import Earlier, Outlook, Wanted, outlook
+from screens.formats import clock, compact_number, plural, share, size
+from screens.training.start import Wanted, settings_of
+
+if TYPE_CHECKING:
+    from store.home import Home
 
 LOOK_AFTER_S = 0.3
 GAINS = {
@@ -129,7 +133,10 @@ class ChangeDialog(Dialog[Command]):
 class StartDialog(Dialog[Outlook]):
     """A run before it starts: what it is made of, how hard it would press, what speaks against it."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+s", "take", "Start", priority=True, show=False)]
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("ctrl+s", "take", "Start", priority=True, show=False),
+        Binding("ctrl+k", "check", "Look closer", priority=True, show=False),
+    ]
     DEFAULT_CSS = """
     StartDialog > Vertical { width: 84; }
     StartDialog .row { height: 1; }
@@ -141,10 +148,16 @@ class StartDialog(Dialog[Outlook]):
     """
 
     def __init__(
-        self, wanted: Wanted, recipes: Sequence[str], earlier: Mapping[str, Sequence[Earlier]]
+        self,
+        wanted: Wanted,
+        recipes: Sequence[str],
+        earlier: Mapping[str, Sequence[Earlier]],
+        home: Home,
+        on_gpu: bool = False,
     ) -> None:
         super().__init__()
         self._wanted, self._recipes, self._earlier = wanted, recipes, earlier
+        self._home, self._float_bytes = home, 2 if on_gpu else 4
         self._outlook: Outlook | None = None
         self._looked_at: Wanted | None = None
 
@@ -162,6 +175,7 @@ class StartDialog(Dialog[Outlook]):
                 yield Static(id="figures")
                 yield Static(classes="fault")
             with Horizontal(classes="buttons"):
+                yield Button(Content("Look closer"), id="check", compact=True, disabled=True)
                 yield Button(Content("Start"), id="start", variant="primary", compact=True, disabled=True)
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
@@ -186,8 +200,12 @@ class StartDialog(Dialog[Outlook]):
     @on(Input.Changed)
     def _look(self) -> None:
         self._outlook = None
-        self.query_one("#start", Button).disabled = True
+        self._enable(False)
         self._work(self._look_soon)
+
+    def _enable(self, enabled: bool) -> None:
+        for name in ("#start", "#check"):
+            self.query_one(name, Button).disabled = not enabled
 
     def _work(self, work: WorkType[None]) -> None:
         self.run_worker(work, exclusive=True, exit_on_error=False)
@@ -199,7 +217,7 @@ class StartDialog(Dialog[Outlook]):
     async def _see(self) -> None:
         wanted, fault, text = self.wanted, "", Content("")
         try:
-            made = await asyncio.to_thread(outlook, wanted, self._earlier.get(wanted.model, ()))
+            made = await asyncio.to_thread(self._outlook_of, wanted)
         except LabError as error:
             self._outlook, fault = None, str(error)
         else:
@@ -207,12 +225,18 @@ class StartDialog(Dialog[Outlook]):
         self._looked_at = wanted
         self.query_one("#figures", Static).update(text)
         self.query_one(".fault", Static).update(Content(safe_text(fault)))
-        self.query_one("#start", Button).disabled = self._outlook is None
+        self._enable(self._outlook is not None)
+
+    def _outlook_of(self, wanted: Wanted) -> Outlook:
+        settings = settings_of(wanted)
+        return outlook(settings, self._earlier.get(settings.model, ()), float_bytes=self._float_bytes)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "start":
             self.action_take()
+        elif event.button.id == "check":
+            self.action_check()
         else:
             self.dismiss(None)
 
@@ -223,6 +247,19 @@ class StartDialog(Dialog[Outlook]):
             self.dismiss(self._outlook)
         else:
             self._work(self._see)
+
+    def action_check(self) -> None:
+        """Load the model and look at real rows; from there the run can be started too."""
+        made = self._outlook
+        if made is None or self._looked_at != self.wanted:
+            return
+        from screens.training.check_dialog import CheckDialog
+
+        def seen(start: bool | None) -> None:
+            if start:
+                self.dismiss(made)
+
+        self.app.push_screen(CheckDialog(self._home, made.settings), seen)
 
 
 def figures(made: Outlook) -> Content:
@@ -243,7 +280,21 @@ def figures(made: Outlook) -> Content:
         ),
         _figure("pressure", f"{compact_number(pressure.pressure)}  lr × examples × share of layers"),
     ]
-    lines += [Content.styled(f"▲ {safe_line(warning)}", "$warning") for warning in made.warnings]
+    if made.memory is not None:
+        memory = made.memory
+        lines.append(
+            _figure(
+                "memory",
+                f"about {size(memory.total)} (model {size(memory.weights)}, "
+                f"activations {size(memory.activations)})",
+            )
+        )
+    if made.seconds is not None:
+        lines.append(_figure("time", f"about {clock(made.seconds)}, by an earlier run's updates"))
+    lines += [
+        Content.styled(f"▲ {safe_line(warning)}", "$warning")
+        for warning in made.data_warnings + made.pressure_warnings
+    ]
     return Content("\n").join(lines)
 
 

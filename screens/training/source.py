@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import LabError
 from screens.training.book import Event, RunBook, Sample
 from screens.training.series import Series
-from screens.training.start import Earlier
 
 if TYPE_CHECKING:
     from lab.train.folder import Presence, RunFolder
+    from lab.train.outlook import Earlier
     from screens.store_link import StoreLink
     from store.home import Home
     from store.queries.runs import RunRow
@@ -151,18 +151,12 @@ class RunSource:
             words=words or (row.last_words if row and presence != "running" else None) or "",
         )
 
-    async def earlier(self, limit: int) -> dict[str, list[Earlier]]:
+    async def earlier(self) -> dict[str, list[Earlier]]:
         """The newest runs by the model that they were told to train, for comparing what is planned."""
+        from lab.train.outlook import EARLIER_RUNS, by_model
         from store.queries import runs
 
-        found: dict[str, list[Earlier]] = {}
-        if self._is_open:
-            for row in await self._store.query(runs.page_runs, 0, limit):
-                stored = await self._store.query(runs.run, row.id)
-                if stored is not None:
-                    run = Earlier(stored.name, stored.settings, stored.train_examples)
-                    found.setdefault(str(stored.settings.get("model", "")), []).append(run)
-        return found
+        return by_model(await self._store.query(runs.run_costs, EARLIER_RUNS)) if self._is_open else {}
 
     # -- a run from the store --------------------------------------------------------------------------------
 

@@ -12,13 +12,12 @@ from screens.training.start import Wanted, begin
 if TYPE_CHECKING:
     from lab.train.control import Command, CommandName
     from lab.train.folder import Presence
+    from lab.train.outlook import Outlook
     from screens.app import LanternApp
     from screens.training.book import RunBook
     from screens.training.source import RunLine, RunSource
-    from screens.training.start import Outlook
 
 RECIPE = "sft"
-EARLIER_RUNS = 10
 
 
 class Steering:
@@ -131,13 +130,14 @@ class Steering:
         from screens.training.dialogs import StartDialog
 
         recipes = await asyncio.to_thread(preset_names)
-        earlier = await self._source.earlier(EARLIER_RUNS)
+        earlier = await self._source.earlier()
 
         def start(made: Outlook | None) -> None:
             if made is not None:
                 self._lab.spawn(self._start(made), "start a run")
 
-        dialog = StartDialog(self._wanted, recipes, earlier)
+        on_gpu = "gpu" in self._lab.bench.device.lower()
+        dialog = StartDialog(self._wanted, recipes, earlier, self._lab.home, on_gpu)
         self._lab.push_screen(dialog, start)
 
     async def _start(self, made: Outlook) -> None:

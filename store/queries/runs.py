@@ -69,6 +69,16 @@ class StoredRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCost:
+    """What a run was told and what an update of it took: the median in ms, None where it made none."""
+
+    name: str
+    settings: Mapping[str, object]
+    train_examples: int
+    step_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesPoint:
     """One bucket of steps of a series: the last step in it, and mean, least and greatest value."""
 
@@ -212,6 +222,24 @@ def run(con: DuckDBPyConnection, run_id: str) -> StoredRun | None:
         [run_id],
     ).fetchone()
     return None if row is None else StoredRun(*(*row[:5], json.loads(row[5]), *row[6:]))
+
+
+def run_costs(con: DuckDBPyConnection, limit: int) -> list[RunCost]:
+    """The newest runs with what their updates took, the newest first."""
+    rows = con.execute(
+        """
+        WITH newest AS (
+            SELECT id, name, settings, train_examples, recorded_at FROM run
+            ORDER BY recorded_at DESC, id DESC LIMIT ?)
+        SELECT n.name, n.settings, n.train_examples, median(t.value)
+        FROM newest n LEFT JOIN run_metric t
+            ON t.run_id = n.id AND t.source = 'train' AND t.name = 'step_ms'
+        GROUP BY n.id, n.name, n.settings, n.train_examples, n.recorded_at
+        ORDER BY n.recorded_at DESC, n.id DESC
+        """,
+        [limit],
+    ).fetchall()
+    return [RunCost(name, json.loads(settings), examples, ms) for name, settings, examples, ms in rows]
 
 
 def metric_names(con: DuckDBPyConnection, run_id: str) -> list[tuple[str, str]]:

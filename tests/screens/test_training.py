@@ -13,7 +13,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from lab.train.control import ControlReader
+from lab.train.folder import list_runs
 from screens.app import LanternApp
+from screens.training.check_dialog import CheckDialog
 from screens.training.dialogs import ChangeDialog, StartDialog, StopDialog
 from screens.training.samples import SampleTape
 from screens.training.screen import TrainingScreen
@@ -278,3 +280,31 @@ async def test_a_run_is_planned_with_its_pressure_before_it_starts(tmp_path: Pat
         assert made.pressure.pressure == 1e-4 * 176
         await pilot.press("escape")
         assert isinstance(app.screen, TrainingScreen)
+
+
+async def test_a_closer_look_shows_real_rows_and_can_start_the_run(tmp_path: Path) -> None:
+    home = Home.resolve(tmp_path / "home")
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [json.dumps({"prompt": f"What is {n} [/INST]?", "completion": f"It is {n}."}) for n in range(8)]
+    (data / "train.jsonl").write_text("\n".join(rows))
+    async with train_screen(home, (80, 24)) as (app, pilot, _):
+        await pilot.press("n")
+        await opened(app, pilot, StartDialog)
+        dialog = app.screen
+        assert isinstance(dialog, StartDialog)
+        dialog.query_one("#data", Input).value = str(data)
+        dialog.query_one("#model", Input).value = "wick"
+        dialog.query_one("#changes", Input).value = "mask_prompt=true batch_size=2 replay=null"
+        await until(pilot, lambda: not dialog.query_one("#check").disabled)
+        await pilot.press("ctrl+k")
+        await opened(app, pilot, CheckDialog)
+        await until(pilot, lambda: "at the peak" in screen_text(app), 30)
+        text = screen_text(app)
+        assert "8 examples, 0 held out" in text and "The first batch" in text
+        for _ in range(3):
+            await pilot.press("pagedown")
+        await pilot.pause()
+        assert "[/INST]" in screen_text(app)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(list_runs(home)) == 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from store.journal import encode_line
@@ -160,3 +162,15 @@ def test_runs_are_found_by_id_with_names_and_trends(service: StoreService) -> No
     assert service.query(runs.run_trends, ["run-1"], 4) == {"run-1": [1.5, 3.5, 5.5, 7.5]}
     assert service.query(runs.run_trends, ["run-1"], 99) == {"run-1": [float(n) for n in range(1, 9)]}
     assert service.query(runs.run_trends, ["unknown"], 4) == {}
+
+
+def test_what_updates_took_is_their_median(service: StoreService) -> None:
+    other = replace(RUN, id="run-2", at=at(9))
+    steps = [metric(step, step_ms=ms) for step, ms in enumerate((40.0, 10.0, 20.0), 1)]
+    service.append(RUN, other, *steps)
+    found = service.query(runs.run_costs, 5)
+    assert [(cost.name, cost.train_examples, cost.step_ms) for cost in found] == [
+        ("evening", 40, None),
+        ("evening", 40, 20.0),
+    ]
+    assert found[0].settings["learning_rate"] == 1e-4

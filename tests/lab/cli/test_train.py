@@ -37,6 +37,14 @@ def train(home: Path, data: Path, *more: str, check: bool = True) -> subprocess.
     return lantern("train", *given, *more, home=home, check=check)
 
 
+def test_a_look_starts_nothing(home: Path, data: Path) -> None:
+    report = json.loads(train(home, data, "--check", "--json").stdout)
+    assert report["check"]["batch"] and report["outlook"]["pressure"]["updates"] == report["check"]["steps"]
+    shown = train(home, data, "--check", "--set", "lora_parameters.rank=2").stdout.decode()
+    assert "at the peak, measured" in shown and "⟦" in shown
+    assert list_runs(Home.resolve(home)) == []
+
+
 def the_run(home: Path) -> RunFolder:
     (folder,) = list_runs(Home.resolve(home))
     return folder

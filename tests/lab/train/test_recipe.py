@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.train.recipe import find_recipe, preset, preset_names, read_recipe
+from lab.train.recipe import find_recipe, preset, preset_names, read_recipe, with_changes
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -65,3 +65,16 @@ def test_a_fault_of_an_option_is_not_blamed_on_the_file(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_shipped_ones() -> None:
     with pytest.raises(LabError, match=r"no recipe pilto: there are .*pilot"):
         find_recipe("pilto")
+
+
+def test_changes_leave_what_stands_beside_them() -> None:
+    values = {"lora_parameters": {"rank": 8, "scale": 2.0}, "batch_size": 4}
+    changed = with_changes(values, ["lora_parameters.rank=16", "batch_size=8", "lora_parameters.keys=[a, b]"])
+    assert changed == {"lora_parameters": {"rank": 16, "scale": 2.0, "keys": ["a", "b"]}, "batch_size": 8}
+    assert values["lora_parameters"] == {"rank": 8, "scale": 2.0}
+    assert with_changes({}, ["monitors.pinned.every=5"]) == {"monitors": {"pinned": {"every": 5}}}
+    for fault in ("batch_size", "=4", "batch_size="):
+        with pytest.raises(LabError, match="expected KEY=VALUE"):
+            with_changes({}, [fault])
+    with pytest.raises(LabError, match="not YAML"):
+        with_changes({}, ["a=[1"])
