@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ DEFAULT_PRESETS = SEEDS / "sampling.yaml"
 _WHOLE = {"top_k": 0, "max_tokens": 1}
 _REAL = {"temperature": math.inf, "top_p": 1.0, "min_p": 1.0}
 _SWITCHED_OFF: Mapping[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One answer at each temperature, all else as in `sampling`."""
+
+    sampling: Sampling
+    temperatures: tuple[float, ...]
 
 
 @cache
@@ -38,6 +47,24 @@ def load_preset(name: str = "default") -> Sampling:
     if name not in known:
         raise LabError(f"no sampling preset {name!r}: use one of {', '.join(known)}")
     return known[name]
+
+
+def load_sweep(name: str = "pairs", path: Path = DEFAULT_PRESETS) -> Sweep:
+    """A shipped temperature sweep by name. Raises LabError naming file and field, or the sweeps there are."""
+    data = load_yaml(path)
+    table = data.get("sweeps") if isinstance(data, dict) else None
+    if not isinstance(table, dict) or not isinstance(table.get(name), dict):
+        known = ", ".join(map(str, table)) if isinstance(table, dict) else "none"
+        raise LabError(f"no sweep {name!r} in {path.name}: there is {known}")
+    fields, where = table[name], f"{path}: sweeps.{name}"
+    preset = presets(path).get(str(fields.get("preset")))
+    if preset is None:
+        raise LabError(f"{where}.preset: expected one of {', '.join(presets(path))}")
+    given = fields.get("temperatures")
+    if not isinstance(given, list) or not given:
+        raise LabError(f"{where}.temperatures: expected a list of numbers")
+    values = [_value("temperature", value, f"{where}.temperatures") for value in given]
+    return Sweep(preset, tuple(map(float, values)))
 
 
 def _sampling(fields: Any, where: str) -> Sampling:

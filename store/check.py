@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from store.service import StoreService
 
 EXAMPLES = 20
+_NOT_FACTS = frozenset(
+    {"generation_trace", "score", "comparison_side", "comparison_pair", "distillation_question"}
+    | {"sweep_answer", "run_metric", "run_word", "ledger", "journal", "ingest_error"}
+)
+"""Tables of parts of facts, of which one fact can have several rows or none, and the ingest's own books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class _Projection:
     offsets: dict[str, int]
     ledger: dict[int, int]
     tables: tuple[TableContent, ...]
+    metrics: int
     set_aside: frozenset[tuple[str, int]]
     examples: tuple[IngestError, ...]
 
@@ -74,7 +80,7 @@ def check(service: StoreService) -> CheckReport:
     problems = [
         *lost_journals(sizes, held.offsets),
         *_ledger_problems(facts, held.ledger),
-        *_table_problems(held.tables),
+        *_table_problems(held.tables, held.metrics),
         *_permission_problems(home),
     ]
     return CheckReport(
@@ -100,6 +106,10 @@ def _projection(con: DuckDBPyConnection) -> _Projection:
         offsets=dict(con.execute("SELECT name, off FROM journal").fetchall()),
         ledger=dict(con.execute("SELECT key, digest FROM ledger").fetchall()),
         tables=tuple(table_contents(con)),
+        metrics=con.execute(
+            "SELECT count(*) FROM (SELECT run_id, source, step FROM run_metric "
+            "UNION SELECT run_id, source, step FROM run_word)"
+        ).fetchall()[0][0],
         set_aside=frozenset(con.execute("SELECT journal, off FROM ingest_error").fetchall()),
         examples=tuple(IngestError(*row) for row in errors),
     )
@@ -133,29 +143,12 @@ def _ledger_problems(facts: dict[int, int], ledger: dict[int, int]) -> list[str]
     return problems
 
 
-def _table_problems(tables: tuple[TableContent, ...]) -> list[str]:
-    """Each ledger entry is one row of its table."""
-    rows = {content.table: content.rows for content in tables}
-    landed = sum(
-        rows[table]
-        for table in (
-            "setting",
-            "model",
-            "adapter",
-            "kernel",
-            "condition",
-            "probe",
-            "generation",
-            "score_event",
-            "comparison",
-            "rating",
-            "imported_file",
-            "imported_answer",
-            "judge_reply",
-        )
-    )
-    if landed != rows["ledger"]:
-        return [f"the tables hold {landed} facts, the ledger {rows['ledger']}: `lantern store rebuild`"]
+def _table_problems(tables: tuple[TableContent, ...], metrics: int) -> list[str]:
+    """Each ledger entry is one row of its table; those of metrics are counted in `metrics`."""
+    landed = metrics + sum(content.rows for content in tables if content.table not in _NOT_FACTS)
+    ledger = next(content.rows for content in tables if content.table == "ledger")
+    if landed != ledger:
+        return [f"the tables hold {landed} facts, the ledger {ledger}: `lantern store rebuild`"]
     return []
 
 

@@ -253,6 +253,26 @@ _EVENT: Shape = {
     "detail": "JSON",
 }
 
+_SWEEP: Shape = {
+    "id": "VARCHAR",
+    "words": "VARCHAR",
+    "model_id": "VARCHAR",
+    "adapter_sha256": "VARCHAR",
+    "answers": [
+        {
+            "prompt": "VARCHAR",
+            "seed": "BIGINT",
+            "condition_id": "VARCHAR",
+            "probe_battery": "VARCHAR",
+            "probe_id": "VARCHAR",
+            "probe_sha256": "VARCHAR",
+        }
+    ],
+    "battery": "VARCHAR",
+    "instrument": "VARCHAR",
+    "version": "VARCHAR",
+    "at": "TIMESTAMP",
+}
 _PAIR: Shape = {
     "id": "VARCHAR",
     "first_id": "VARCHAR",
@@ -456,6 +476,18 @@ SELECT id, place, q.prompt, q.cluster, q.variant, q.probe_battery, q.probe_id, q
     FROM temp.landing)
 """
 
+_INSERT_SWEEP = """
+INSERT INTO sweep
+SELECT r.id, r.words, r.model_id, r.adapter_sha256, r.battery, r.instrument, r.version, r."at"
+FROM temp.landing
+"""
+_INSERT_SWEEP_ANSWERS = """
+INSERT INTO sweep_answer
+SELECT id, place, a.seed, a.condition_id, a.prompt, a.probe_battery, a.probe_id, a.probe_sha256 FROM (
+    SELECT r.id AS id, generate_subscripts(r.answers, 1) - 1 AS place, unnest(r.answers) AS a
+    FROM temp.landing)
+"""
+
 
 def _entries(table: str, field: str) -> str:
     """A row for every entry of a metric's mapping `field`."""
@@ -485,6 +517,7 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "metric": (_METRIC, (_entries("run_metric", "values"), _entries("run_word", "words"))),
     "checkpoint": (_CHECKPOINT, (_plain("run_checkpoint", _CHECKPOINT),)),
     "sample": (_SAMPLE, (_plain("run_sample", _SAMPLE),)),
+    "sweep": (_SWEEP, (_INSERT_SWEEP, _INSERT_SWEEP_ANSWERS)),
     "pair": (_PAIR, (_plain("pair", _PAIR),)),
     "judgement": (_JUDGEMENT, (_plain("judgement", _JUDGEMENT),)),
     "event": (_EVENT, (_plain("run_event", _EVENT),)),

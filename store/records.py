@@ -424,6 +424,39 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedAnswer:
+    """One answer of a sweep: what is asked, under which condition, with a seed that no other has."""
+
+    prompt: str
+    seed: int
+    condition_id: str
+    probe_battery: str | None = None
+    probe_id: str | None = None
+    probe_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """Answers to choose pairs from, as planned; written before the first, so that it can be gone on with.
+
+    The id is the run id of its answers; an answer belongs to the place of its seed. `words` says for people
+    what answers, `battery` what is asked; `instrument` and `version` are what the answers are scored by.
+    """
+
+    kind: ClassVar[str] = "sweep"
+
+    id: str
+    words: str
+    model_id: str
+    adapter_sha256: str | None
+    answers: tuple[PlannedAnswer, ...]
+    battery: str
+    instrument: str
+    version: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairRecord:
     """Two answers to one prompt, put up to be judged.
 
@@ -611,6 +644,7 @@ Record = (
     | CheckpointRecord
     | SampleRecord
     | EventRecord
+    | SweepRecord
     | PairRecord
     | JudgementRecord
     | DistillationRecord
@@ -640,6 +674,7 @@ RECORD_TYPES: Mapping[str, type[Record]] = {
         CheckpointRecord,
         SampleRecord,
         EventRecord,
+        SweepRecord,
         PairRecord,
         JudgementRecord,
         DistillationRecord,

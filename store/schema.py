@@ -268,7 +268,41 @@ CREATE TABLE phase_event (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ADAPTERS, COMPARISONS, IMPORTS_AND_JUDGES, RUNS, PREFERENCES, CURRICULA)
+SWEEPS = """
+CREATE TABLE sweep (
+    id VARCHAR NOT NULL, words VARCHAR NOT NULL, model_id VARCHAR NOT NULL, adapter_sha256 VARCHAR,
+    battery VARCHAR NOT NULL, instrument VARCHAR NOT NULL, version VARCHAR NOT NULL,
+    recorded_at TIMESTAMP NOT NULL
+);
+-- What is asked; place counts from 0. The answer is the generation of run id = sweep_id and of this seed.
+CREATE TABLE sweep_answer (
+    sweep_id VARCHAR NOT NULL, place BIGINT NOT NULL, seed BIGINT NOT NULL, condition_id VARCHAR NOT NULL,
+    prompt VARCHAR NOT NULL, probe_battery VARCHAR, probe_id VARCHAR, probe_sha256 VARCHAR
+);
+-- What a pair can name as one of its answers: one made here, or one that was imported.
+CREATE VIEW pair_answer AS
+    SELECT id, prompt, text, model_id, adapter_sha256, condition_id, kernel_placement, probe_battery,
+        probe_id, probe_sha256, finish_reason, n_tokens, false AS imported, NULL AS said,
+        NULL AS said_of_probe
+    FROM generation
+    UNION ALL BY NAME
+    SELECT a.id, a.prompt, a.text, f.model_name AS model_id, NULL AS adapter_sha256,
+        NULL AS condition_id, 'none' AS kernel_placement, NULL AS probe_battery, a.probe_id,
+        NULL AS probe_sha256, NULL AS finish_reason, NULL AS n_tokens, true AS imported, a.said,
+        a.said_of_probe
+    FROM imported_answer a LEFT JOIN imported_file f ON f.id = a.import_id WHERE a.text IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    FIRST,
+    ADAPTERS,
+    COMPARISONS,
+    IMPORTS_AND_JUDGES,
+    RUNS,
+    PREFERENCES,
+    CURRICULA,
+    SWEEPS,
+)
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -297,6 +331,8 @@ TABLES = (
     "run_checkpoint",
     "run_sample",
     "run_event",
+    "sweep",
+    "sweep_answer",
     "pair",
     "judgement",
     "distillation",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from store.records import (
     ModelRecord,
     PairRecord,
     PhaseRecord,
+    PlannedAnswer,
     PlannedPair,
     ProbeRecord,
     RatingRecord,
@@ -46,6 +47,7 @@ from store.records import (
     ScoreRecord,
     SettingRecord,
     SideRecord,
+    SweepRecord,
     Trace,
 )
 from store.upcast import upcast
@@ -199,11 +201,15 @@ def _check_review(record: ReviewRecord) -> None:
 def _check_comparison(record: ComparisonRecord) -> None:
     if record.left.run_id == record.right.run_id:
         raise ValueError("field right.run_id: expected a run of its own, not the left side's")
-    seeds = {pair.seed for pair in record.pairs}
-    if not record.pairs or len(seeds) < len(record.pairs):
-        raise ValueError("field pairs: expected at least one, each with a seed of its own")
+    _check_seeds("pairs", record.pairs)
+
+
+def _check_seeds(name: str, planned: Sequence[PlannedPair | PlannedAnswer]) -> None:
+    seeds = {one.seed for one in planned}
+    if not planned or len(seeds) < len(planned):
+        raise ValueError(f"field {name}: expected at least one, each with a seed of its own")
     if max(map(abs, seeds)) > _INT64_MAX:
-        raise ValueError("field pairs: expected 64-bit seeds")
+        raise ValueError(f"field {name}: expected 64-bit seeds")
 
 
 def _check_trace(trace: Trace) -> None:
@@ -248,6 +254,7 @@ _CHECKS: Mapping[type[Record], Callable[[Any], None]] = {
     SampleRecord: _check_step,
     EventRecord: _check_step,
     JudgeReplyRecord: _check_reply,
+    SweepRecord: lambda record: _check_seeds("answers", record.answers),
     PairRecord: _check_pair,
     JudgementRecord: _check_judgement,
     DistillationRecord: _check_distillation,
@@ -304,6 +311,7 @@ def _identity(record: Record) -> str:
             | ReviewRecord()
             | CurriculumRecord()
             | PhaseRecord()
+            | SweepRecord()
         ):
             return record.id
         case MetricRecord():
@@ -336,6 +344,6 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     # The records stay free of pydantic; this is how a standard dataclass is told its rules.
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     described: Any
-    for described in (record_type, Trace, SideRecord, PlannedPair, DistilledQuestion):
+    for described in (record_type, Trace, SideRecord, PlannedPair, DistilledQuestion, PlannedAnswer):
         described.__pydantic_config__ = config
     return TypeAdapter(record_type)

@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "lab.cli.train",
     "watch": "lab.cli.watch",
     "compare": "lab.cli.compare",
+    "pairs": "lab.cli.pairs",
     "report": "lab.cli.report",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",

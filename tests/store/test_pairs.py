@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from store.records import JudgementRecord, PairRecord
+from store.check import check as check_store
+from store.ids import new_id
+from store.queries import pairs as ask
+from store.records import JudgementRecord, MetricRecord, PairRecord, PlannedAnswer, SweepRecord
 from store.service import StoreService
 from store.validate import check
 from tests.store import facts
@@ -33,6 +36,41 @@ VERDICT = JudgementRecord(
     reading_ms=1234.5,
     at=facts.at(2),
 )
+
+SWEEP = SweepRecord(
+    id="sweep",
+    words="wick + tuned",
+    model_id=facts.sha("wick"),
+    adapter_sha256=facts.sha("tuned"),
+    answers=(
+        PlannedAnswer(prompt="a [/b]", seed=4, condition_id="cold", probe_battery="core", probe_id="P"),
+        PlannedAnswer(prompt="b", seed=5, condition_id="hot"),
+    ),
+    battery="core, first 2",
+    instrument="lantern-v1",
+    version="1",
+    at=facts.at(1),
+)
+
+
+def test_a_sweep_comes_back_with_the_answers_it_has(service: StoreService) -> None:
+    first, again = new_id(), new_id()
+    service.append(
+        SWEEP,
+        facts.generation(4, id=first, run_id="sweep", started_at=facts.at(4)),
+        facts.generation(4, id=again, run_id="sweep", started_at=facts.at(5)),
+        facts.generation(5, run_id="sweep", finish_reason="cancelled"),
+        facts.generation(5, run_id="other"),
+    )
+    assert service.query(ask.sweep, "sweep") == SWEEP and service.query(ask.sweep, "swee") is None
+    assert service.query(ask.find_sweeps, "swe") == ["sweep"] and not service.query(ask.find_sweeps, "x")
+    assert service.query(ask.swept, "sweep") == {4: first}
+
+
+def test_every_kind_of_fact_is_counted_by_the_check(service: StoreService) -> None:
+    metric = MetricRecord(run_id="r", step=1, source="train", values={"a": 1.0, "b": 2.0}, at=facts.at(1))
+    service.append(SWEEP, PAIR, VERDICT, metric, facts.generation(), facts.score("g"), facts.comparison())
+    assert check_store(service).problems == ()
 
 
 def test_they_are_queryable_as_they_were_said(service: StoreService) -> None:
@@ -66,6 +104,8 @@ def test_they_are_queryable_as_they_were_said(service: StoreService) -> None:
         (VERDICT, {"action": "flag"}, "flagged"),
         (VERDICT, {"pass_number": -1}, "pass_number"),
         (PAIR, {"second_id": "a"}, "second_id"),
+        (SWEEP, {"answers": ()}, "answers"),
+        (SWEEP, {"answers": (SWEEP.answers[0], SWEEP.answers[0])}, "answers"),
     ],
 )
 def test_what_makes_no_sense_is_named(record: Any, changes: dict[str, Any], word: str) -> None:
