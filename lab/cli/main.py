@@ -26,6 +26,7 @@ COMMANDS = {
     "watch": "lab.cli.watch",
     "compare": "lab.cli.compare",
     "pairs": "lab.cli.pairs",
+    "distill": "lab.cli.distill",
     "report": "lab.cli.report",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",

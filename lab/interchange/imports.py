@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.interchange.ab import BASELINE, AbFile, read
-from lab.interchange.ab_values import Differs, Scores, differences, score_all
+from lab.interchange.ab_values import Differs, differences, score_all
 from lab.interchange.lm_eval import PairedSamples, Sample, pair, read_samples
-from lab.measure.instrument import Instrument
+from lab.measure.instrument import Instrument, Score
 from lab.scoring import score_record
 from lab.textfiles import BadRow, json_lines, read_bytes
 from store.ids import new_id, utc_now
@@ -54,10 +54,10 @@ def import_ab(service: StoreService, path: Path, by: Instrument) -> Imported:
     if not file.probes:
         raise LabError(f"{path}: no usable probe" + (f"; {file.bad[0]}" if file.bad else ""))
     scores = score_all(file, by.score)
-    import_id, known = _kept(
+    import_id, known = kept(
         service, [data], AB, [path.name], file.model, file.summary or {}, _ab_answers(file)
     )
-    _keep_scores(service, import_id, scores, by)
+    keep_scores(service, import_id, lambda answer: scores.get((answer.probe_id, answer.condition)), by)
     return Imported(
         id=import_id,
         known=known,
@@ -86,7 +86,7 @@ def import_lm_eval(
             raise LabError(f"{path}: no usable sample" + (f"; {side.bad[0]}" if side.bad else ""))
     paired = pair(sides[0], sides[1], metric, by_filter)
     said = {"metric": paired.metric, "filter": paired.filter}
-    import_id, known = _kept(
+    import_id, known = kept(
         service, contents, LM_EVAL, [base.name, tuned.name], None, said, _lm_eval_answers(paired), said
     )
     _keep_metrics(service, import_id, paired)
@@ -121,7 +121,7 @@ def _pairing_notes(paired: PairedSamples) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _kept(
+def kept(
     service: StoreService,
     contents: Sequence[bytes],
     form: str,
@@ -200,13 +200,18 @@ def _document(sample: Sample) -> str:
     return f"{sample.doc_id} {sample.doc_hash[:12]}"
 
 
-def _keep_scores(service: StoreService, import_id: str, scores: Scores, by: Instrument) -> None:
+def keep_scores(
+    service: StoreService,
+    import_id: str,
+    score_of: Callable[[ImportedAnswerRecord], Score | None],
+    by: Instrument,
+) -> None:
     """Keep what the instrument says of the answers that this version of it has not judged."""
     from store.queries.imports import imported_answers
 
     new: list[ScoreRecord] = []
     for answer in service.query(imported_answers, import_id):
-        score = scores.get((answer.record.probe_id, answer.record.condition))
+        score = score_of(answer.record)
         if score is not None and (by.name, by.version) not in answer.scores and score.total is not None:
             new.append(score_record(answer.record.id, score, by))
     if new:

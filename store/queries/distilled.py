@@ -67,28 +67,33 @@ _SCORED = f"""
 """  # noqa: S608 - our own names
 
 
+_ROWS = f"""
+    WITH scored AS ({_SCORED}),
+    tally AS (
+        SELECT a.distillation_id AS id, count(*) AS finished,
+            count(*) FILTER (a.finish_reason = 'stop' AND s.score IS NOT NULL
+                AND (d.threshold IS NULL OR s.score >= d.threshold)) AS kept
+        FROM distilled a JOIN distillation d ON d.id = a.distillation_id
+        LEFT JOIN scored s ON s.generation_id = a.generation_id
+        WHERE $1 IS NULL OR d.id = $1 GROUP BY a.distillation_id)
+    SELECT d.id, d.name, d.words, d.battery, d.instrument, d.version, d.threshold, d.recorded_at,
+        d.samples * (SELECT count(*) FROM distillation_question q WHERE q.distillation_id = d.id) AS planned,
+        coalesce(t.finished, 0) AS finished, coalesce(t.kept, 0) AS kept
+    FROM distillation d LEFT JOIN tally t ON t.id = d.id
+    WHERE $1 IS NULL OR d.id = $1 ORDER BY d.recorded_at DESC, d.id DESC
+"""  # noqa: S608 - our own text
+
+
 def page_distillations(con: DuckDBPyConnection, offset: int, limit: int) -> list[DistillationRow]:
     """Distillations, the newest first."""
-    found = dicts(
-        con,
-        f"""
-        WITH scored AS ({_SCORED}),
-        tally AS (
-            SELECT a.distillation_id AS id, count(*) AS finished,
-                count(*) FILTER (a.finish_reason = 'stop' AND s.score IS NOT NULL
-                    AND (d.threshold IS NULL OR s.score >= d.threshold)) AS kept
-            FROM distilled a JOIN distillation d ON d.id = a.distillation_id
-            LEFT JOIN scored s ON s.generation_id = a.generation_id GROUP BY a.distillation_id)
-        SELECT d.id, d.name, d.words, d.battery, d.instrument, d.version, d.threshold, d.recorded_at,
-            d.samples * (SELECT count(*) FROM distillation_question q WHERE q.distillation_id = d.id)
-                AS planned,
-            coalesce(t.finished, 0) AS finished, coalesce(t.kept, 0) AS kept
-        FROM distillation d LEFT JOIN tally t ON t.id = d.id
-        ORDER BY d.recorded_at DESC, d.id DESC LIMIT $4 OFFSET $5
-        """,  # noqa: S608 - our own text
-        [None, None, None, limit, offset],
-    )
+    found = dicts(con, f"{_ROWS} LIMIT $4 OFFSET $5", [None, None, None, limit, offset])
     return [DistillationRow(**with_times(row)) for row in found]
+
+
+def distillation_row(con: DuckDBPyConnection, distillation_id: str) -> DistillationRow | None:
+    """One distillation as it stands in a list; None when there is none of that id."""
+    found = dicts(con, _ROWS, [distillation_id, None, None])
+    return DistillationRow(**with_times(found[0])) if found else None
 
 
 def count_distillations(con: DuckDBPyConnection) -> int:

@@ -121,6 +121,8 @@ def test_its_answers_have_their_question_and_latest_score(service: StoreService)
     }
     (row,) = service.query(distilled.page_distillations, 0, 9)
     assert (row.planned, row.finished, row.kept) == (4, 3, 1)
+    assert service.query(distilled.distillation_row, "d1") == row
+    assert service.query(distilled.distillation_row, "d2") is None
     assert service.query(distilled.probe_fields, [sha("original")]) == {sha("original"): {"kind": "safe"}}
 
 
