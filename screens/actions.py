@@ -198,6 +198,12 @@ _TRAINING = (
         "training.change", ("e",), "Set", "Change learning rate, target or gains of the run.", footer=True
     ),
     Action("training.go-on", ("c",), "Go on", "Go on with a run that was stopped or died.", footer=True),
+    Action(
+        "training.roll-back",
+        ("z",),
+        "Roll back",
+        "Put the adapter of before this run where the run put its own; asks first.",
+    ),
     Action("training.view", ("v",), "View", "Charts, samples or events.", footer=True),
     Action("training.charts-on", ("right_square_bracket",), "More charts", "The next charts."),
     Action("training.charts-back", ("left_square_bracket",), "Charts before", "The charts before."),

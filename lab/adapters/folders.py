@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from lab.adapters.anatomy import Anatomy, dissect
 from lab.adapters.peft import from_peft, to_peft
 from lab.errors import LabError
-from lab.models.adapters import PEFT_WEIGHTS, SETTINGS, WEIGHTS, Adapter, checkpoints, read_adapter
+from lab.models.adapters import Adapter, checkpoints, read_adapter
 from lab.models.inspect import check_folder
 from lab.models.load import resolve
 from lab.models.mlx_lm_api import GGUF_ARCHITECTURES, fuse_adapter, write_gguf
+from lab.models.names import PEFT_WEIGHTS, SETTINGS, WEIGHTS
 from lab.models.runtime import mx
 
 INITIAL_STEP = 0

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.models.adapters import SETTINGS, WEIGHTS
 from lab.models.gated_layers import LINEAR, low_rank_shapes
 from lab.models.load import LoadedModel, resolve
+from lab.models.names import SETTINGS, WEIGHTS
 from lab.models.runtime import mx
 
 LLAMA_50M: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.output import JsonOption, emit, number, say, show, table
+from lab.cli.output import HomeOption, JsonOption, emit, number, say, show, table
 
 if TYPE_CHECKING:
     from lab.adapters.anatomy import Anatomy
@@ -125,6 +125,28 @@ def fuse(
 
     work_in(model, adapter, target, dequantize, gguf)
     say(f"{target} is ready: lantern --model {target}")
+
+
+@app.command()
+def rollback(
+    run: Annotated[str, typer.Argument(help="A run: its id, the end of it, its name, or last.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Put the adapter of before a run where the run put its own; the run's stays among its checkpoints.
+
+    Example: lantern adapter rollback last
+    """
+    from lab.train.folder import find_run
+    from lab.train.rollback import roll_back
+    from store.home import Home
+
+    where = Home.resolve(home)
+    done = roll_back(where, find_run(where, run))
+    if as_json:
+        emit(done)
+    else:
+        say(f"{done.adapter} is {done.words}")
 
 
 def _show(found: Adapter, anatomy: Anatomy, top: int) -> None:

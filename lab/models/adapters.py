@@ -17,12 +17,11 @@ from typing import Any, TypeGuard, get_args
 from lab.errors import LabError
 from lab.models.hashes import file_sha256, json_sha256
 from lab.models.inspect import safetensors_header
+from lab.models.names import PEFT_WEIGHTS, SETTINGS, WEIGHTS
 from lab.models.runtime import mx
 from store.ids import utc_now
 from store.records import AdapterRecord, FineTuneType
 
-WEIGHTS, SETTINGS = "adapters.safetensors", "adapter_config.json"
-PEFT_WEIGHTS = "adapter_model.safetensors"
 LEAVES: Mapping[str, tuple[str, ...]] = {"lora": ("lora_a", "lora_b"), "dora": ("lora_a", "lora_b", "m")}
 _CHECKPOINT = re.compile(r"(\d+)_adapters\.safetensors")
 _LARGEST_SCALE = 1e9

@@ -18,7 +18,7 @@ from typing import Any
 from mlx.utils import tree_flatten
 
 from lab.errors import LabError
-from lab.models.adapters import SETTINGS, WEIGHTS
+from lab.models.names import SETTINGS, WEIGHTS
 from lab.models.runtime import mx
 from lab.outfiles import write_file
 
@@ -48,11 +48,6 @@ class State:
     witness: str | None = None
     stop: str | None = None
     hooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-def checkpoint_path(folder: Path, name: str, step: int) -> Path:
-    """Where the checkpoint of a step is."""
-    return folder / f"{name}-{step:07d}"
 
 
 def save_adapter(path: Path, model: Any, settings: Mapping[str, Any]) -> None:
@@ -136,12 +131,6 @@ def prune(folder: Path, keep: int, whole: bool, best: Path) -> None:
     for path in folder.iterdir():
         if _STEP.fullmatch(path.name) and step_of(path) > 0 and path != best and path not in newest:
             shutil.rmtree(path)
-
-
-def copy_adapter(source: Path, target: Path) -> None:
-    """Put the adapter of a checkpoint where people look for it."""
-    for name in (WEIGHTS, SETTINGS):
-        write_file(target / name, (source / name).read_bytes())
 
 
 def _flat(tree: Any) -> list[tuple[str, Any]]:

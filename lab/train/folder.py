@@ -88,10 +88,19 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    def checkpoint(self, name: str, step: int) -> Path:
+        """Where the checkpoint of a step is; `name` is the run's."""
+        return self.checkpoints / f"{name}-{step:07d}"
+
     @property
     def adapter(self) -> Path:
         """The adapter that came out of it."""
         return self.path / "adapter"
+
+    @property
+    def before(self) -> Path:
+        """The adapter that the run's own took the place of, where there was one."""
+        return self.path / "before"
 
     def read_plan(self) -> dict[str, Any]:
         """The settings. Raises LabError when they cannot be read."""

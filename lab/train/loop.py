@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lab.models.adapters import WEIGHTS, read_adapter
+from lab.models.adapters import read_adapter
 from lab.models.load import LoadedModel
+from lab.models.names import WEIGHTS
 from lab.models.runtime import mx
 from lab.train import checkpoints
 from lab.train.checkpoints import OPTIMIZER, State
@@ -30,6 +31,7 @@ from lab.train.optimizers import make_optimizer, optimizer_arrays, restore_optim
 from lab.train.plan import make_order, make_plan
 from lab.train.pulse import Pulse
 from lab.train.ranks import Ranks
+from lab.train.rollback import put_in_place
 from lab.train.runlog import RunLog
 from lab.train.schedule import learning_rate
 from lab.train.settings import TrainSettings
@@ -130,7 +132,7 @@ class Trainer:
         """Take up the state of a checkpoint; what it lacks in the journals is said."""
         state = checkpoints.load_state(path)
         model = self._run.net.model
-        initial = checkpoints.checkpoint_path(self._run.folder.checkpoints, self._run.settings.name, 0)
+        initial = self._run.folder.checkpoint(self._run.settings.name, 0)
         model.load_weights(list(checkpoints.load_arrays(initial, WEIGHTS).items()), strict=False)
         self._tell_regularizer()
         model.load_weights(list(checkpoints.load_arrays(path, WEIGHTS).items()), strict=False)
@@ -319,20 +321,20 @@ class Trainer:
         self._pulse.say("saving", self._step)
         settings, folder = self._run.settings, self._run.folder
         adapter = self._save_adapter()
-        path = checkpoints.checkpoint_path(folder.checkpoints, settings.name, self._step)
+        path = folder.checkpoint(settings.name, self._step)
         # Flushed together with every line before it: what the state builds on is then on the disk.
         self._log.write(adapter, durable=True)
         state = self._state(reason)
         checkpoints.save_state(path, state, optimizer_arrays(self._stepper.optimizer))
         write_ledger(folder.ledger, self._seen())
         self._log.checkpoint(self._step, str(path), adapter.id, reason, state.valid_loss_nats)
-        best = checkpoints.checkpoint_path(folder.checkpoints, settings.name, state.best_step or 0)
+        best = folder.checkpoint(settings.name, state.best_step or 0)
         checkpoints.prune(folder.checkpoints, settings.keep_states, settings.fine_tune_type == "full", best)
 
     def _save_adapter(self) -> AdapterRecord:
         """The weights of this step as an adapter on the disk."""
         settings, folder = self._run.settings, self._run.folder
-        path = checkpoints.checkpoint_path(folder.checkpoints, settings.name, self._step)
+        path = folder.checkpoint(settings.name, self._step)
         said = {
             **adapter_settings(self._run.loaded, settings),
             "run_id": folder.run_id,
@@ -386,13 +388,9 @@ class Trainer:
         if self._run.ranks.is_first:
             if name != "failed":
                 self._checkpoint("final" if name == "finished" else "stopped")
-            source = checkpoints.checkpoint_path(
-                self._run.folder.checkpoints, self._run.settings.name, best_step
-            )
+            source = self._run.folder.checkpoint(self._run.settings.name, best_step)
             if source.exists():
-                given = self._run.settings.adapter_path
-                adapter = Path(given).expanduser() if given else self._run.folder.adapter
-                checkpoints.copy_adapter(source, adapter)
+                adapter = put_in_place(self._run.folder, self._run.settings.adapter_path, source)
             level: Literal["info", "error"] = "error" if name == "failed" else "info"
             self._log.event(self._step, name, words, level, always=True)
         self._pulse.say("ended", self._step, f"{name}: {words}")

@@ -180,7 +180,8 @@ def _take_up(loaded: LoadedModel, settings: TrainSettings) -> str | None:
 
     from mlx.utils import tree_flatten
 
-    from lab.models.adapters import SETTINGS, read_adapter
+    from lab.models.adapters import read_adapter
+    from lab.models.names import SETTINGS
 
     adapter = read_adapter(settings.resume_adapter_file)
     ours: Any = tree_flatten(loaded.model.trainable_parameters())

@@ -34,34 +34,50 @@ GAINS = {
 }
 
 
-class StopDialog(Dialog[bool]):
-    """Whether a run is to be stopped."""
+class ConfirmDialog(Dialog[bool]):
+    """Whether something is really to be done to a run. The key that asked says yes too, as does Y."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("t,y", "stop_run", "Stop", show=False)]
-
-    def __init__(self, name: str, step: int) -> None:
+    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
         super().__init__()
-        self._name_of_run, self._step = safe_line(name), step
+        self._title, self._text, self._yes, self._no = title, text, yes, no
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = Content("Stop the run?")
-            yield Static(
-                Content(
-                    f"{self._name_of_run} stops after its step ({self._step:,}) with everything saved; "
-                    "C goes on with it later."
-                )
-            )
+            box.border_title = Content(self._title)
+            yield Static(Content(self._text))
             with Horizontal(classes="buttons"):
-                yield Button(Content("Stop it"), id="stop", variant="primary", compact=True)
-                yield Button(Content("Let it run"), id="cancel", compact=True)
+                yield Button(Content(self._yes), id="yes", variant="primary", compact=True)
+                yield Button(Content(self._no), id="cancel", compact=True)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "stop")
+        self.dismiss(event.button.id == "yes")
 
-    def action_stop_run(self) -> None:
+    def action_confirm(self) -> None:
         self.dismiss(True)
+
+
+class StopDialog(ConfirmDialog):
+    """Whether a run is to be stopped."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("t,y", "confirm", "Stop", show=False)]
+
+    def __init__(self, name: str, step: int) -> None:
+        text = f"{safe_line(name)} stops after step {step:,} with everything saved; C goes on with it later."
+        super().__init__("Stop the run?", text, "Stop it", "Let it run")
+
+
+class RollBackDialog(ConfirmDialog):
+    """Whether what stood before a run is to stand there again."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("z,y", "confirm", "Roll back", show=False)]
+
+    def __init__(self, name: str) -> None:
+        text = (
+            f"The adapter of before {safe_line(name)} takes the place of the run's own, which stays among "
+            "its checkpoints."
+        )
+        super().__init__("Roll the run back?", text, "Roll back", "Leave it")
 
 
 def keys_of(settings: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -416,6 +416,10 @@ class TrainingScreen(LabScreen):
         if self.run is not None:
             self.steering.go_on(self.run)
 
+    def action_roll_back(self) -> None:
+        if self.run is not None:
+            self.steering.roll_back(self.run)
+
     def action_refresh(self) -> None:
         self.lab.store.ingest_soon()
         self.lab.latest("read runs", self._reload)

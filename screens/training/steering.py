@@ -122,6 +122,28 @@ class Steering:
         self._source.forget(run.id)
         self._lab.tell(f"{run.name} goes on from its last checkpoint")
 
+    def roll_back(self, run: RunLine) -> None:
+        """Ask, then put the adapter of before the run in its place."""
+        from screens.training.dialogs import RollBackDialog
+
+        def answered(wanted: bool | None) -> None:
+            if wanted:
+                self._lab.spawn(self._roll_back(run), "roll a run back")
+
+        if self._presence(run) in ("running", "paused"):
+            self._lab.tell(f"{run.name} is running: stop it first.")
+        else:
+            self._lab.push_screen(RollBackDialog(run.name), answered)
+
+    async def _roll_back(self, run: RunLine) -> None:
+        from lab.train.rollback import roll_back
+
+        folder = self._source.folder(run.id)
+        if folder is None:
+            raise LabError(f"{run.name} has no folder any more: there is nothing to go back to")
+        done = await asyncio.to_thread(roll_back, self._lab.home, folder)
+        self._lab.tell(f"{done.adapter} is {done.words}")
+
     def new(self) -> None:
         self._lab.spawn(self._ask_new(), "start a run")
 
