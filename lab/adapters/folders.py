@@ -22,6 +22,8 @@ from lab.models.load import resolve
 from lab.models.mlx_lm_api import GGUF_ARCHITECTURES, fuse_adapter, write_gguf
 from lab.models.names import PEFT_WEIGHTS, SETTINGS, WEIGHTS
 from lab.models.runtime import mx
+from lab.train.folder import RunFolder
+from store.home import Home
 
 INITIAL_STEP = 0
 
@@ -42,6 +44,29 @@ def analyse(path: Path, initial: Path | None = None) -> tuple[Adapter, Anatomy]:
         )
     start = _arrays(before) if before else None
     return adapter, dissect(_arrays(adapter), adapter.record.scale, start)
+
+
+def card_of(home: Home, run: RunFolder) -> str:
+    """The card of the adapter that came out of a run, from its records and weights as they are now.
+
+    Raises LabError where the run has not ended with an adapter.
+    """
+    from lab.report.card import card, facts_of
+    from lab.train.watch import RunTail
+
+    settings = run.read_plan()["settings"]
+    given = settings.get("adapter_path")
+    place = Path(given).expanduser() if given else run.adapter
+    if not (place / WEIGHTS).is_file():
+        raise LabError(f"run {run.run_id[-8:]} has no adapter at {place}: it has not ended yet")
+    said = _read_json(place / SETTINGS)
+    step = int(said.get("step", 0))
+    if said.get("run_id") != run.run_id:
+        raise LabError(f"{place} holds another run's adapter by now: the run's own are in {run.checkpoints}")
+    adapter, anatomy = read_adapter(place), None
+    if adapter.record.fine_tune_type != "full":
+        adapter, anatomy = analyse(place, run.checkpoint(str(settings["name"]), INITIAL_STEP))
+    return card(facts_of(RunTail(home, run).poll(), adapter.record, step, anatomy))
 
 
 def export_peft(path: Path, target: Path, base: str) -> None:

@@ -128,6 +128,31 @@ def fuse(
 
 
 @app.command()
+def card(
+    run: Annotated[str, typer.Argument(help="A run: its id, the end of it, its name, or last.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to; stdout if left out.", show_default=False)
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write the card of the adapter that came out of a run; every figure is computed now.
+
+    Example: lantern adapter card last --out README.md
+    """
+    from lab.adapters.folders import card_of
+    from lab.outfiles import write_file
+    from lab.train.folder import find_run
+    from store.home import Home
+
+    where = Home.resolve(home)
+    text = card_of(where, find_run(where, run))
+    if out is None:
+        say(text, end="")
+    else:
+        say(f"written: {write_file(out, text)}")
+
+
+@app.command()
 def rollback(
     run: Annotated[str, typer.Argument(help="A run: its id, the end of it, its name, or last.")],
     as_json: JsonOption = False,

@@ -139,7 +139,11 @@ def _prepared(
     pulse.say("starting", planned_steps=trainer.plan.steps)
     log.run(_record(run, trainer, trainable, parent))
     if start is None:
-        size = f"{len(run.corpus.train):,} examples, {trainer.plan.tokens:,} counted tokens"
+        held = sum(getattr(item, "learned", item.length) for item in run.corpus.train)
+        size = (
+            f"{len(run.corpus.train):,} examples of {held:,} counted tokens, "
+            f"{trainer.plan.tokens:,} tokens planned"
+        )
         words = f"{trainer.plan.steps:,} steps over {size}, on {run.loaded.backend}"
         log.event(0, "started", words, always=True)
         for words in (*run.corpus.notices, *([repeats] if repeats else [])):
@@ -235,7 +239,7 @@ def _record(run: Run, trainer: Trainer, trainable: int, parent: str | None) -> R
         model_id=run.loaded.record.id,
         objective=run.settings.objective,
         fine_tune_type=run.settings.fine_tune_type,
-        settings=as_mapping(run.settings),
+        settings=_pinned(as_mapping(run.settings), trainer.plan.tokens),
         data_sha256=run.corpus.sha256,
         train_examples=len(run.corpus.train),
         valid_examples=len(run.corpus.valid),
@@ -245,6 +249,16 @@ def _record(run: Run, trainer: Trainer, trainable: int, parent: str | None) -> R
         at=utc_now(),
         parent_id=parent,
     )
+
+
+def _pinned(settings: dict[str, Any], planned_tokens: int) -> dict[str, Any]:
+    """With the N that the controller's description length is spread over, and where it comes from."""
+    scu = settings["scu"]
+    if scu is None:
+        return settings
+    basis = "planned" if scu.get("tokens") is None else "given"
+    tokens = scu.get("tokens") or planned_tokens
+    return {**settings, "scu": {**scu, "tokens": tokens, "tokens_basis": basis}}
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def test_full_weights_of_some_layers_count_as_some() -> None:
     assert layers_of(full) == (1, 4)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_texts_are_shortened_whole(text: str) -> None:
     assert shortened(text, 10**9) == text
     assert len(shortened(text, 10)) <= max(13, 10)
