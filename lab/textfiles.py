@@ -8,7 +8,7 @@ large one ("billion laughs").
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -195,6 +195,26 @@ def construct_yaml(node: yaml.Node) -> Any:
         raise LabError(yaml_fault(error)) from error
     except ValueError as error:
         raise LabError(f"line {node.start_mark.line + 1}: {error}") from error
+
+
+def yaml_line(node: yaml.Node, path: Sequence[str]) -> int:
+    """The line (from 1) of what stands at `path` in a composed node, or of what is nearest around it.
+
+    A step of the path is a key of a mapping, or the index of an item of a sequence as text.
+    """
+    line = node.start_mark.line + 1
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and step.isdecimal() and int(step) < len(node.value):
+            node = node.value[int(step)]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def load_yaml(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Any:

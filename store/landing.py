@@ -367,6 +367,100 @@ _PHASE: Shape = {
     "detail": "JSON",
 }
 
+_GATE_ROW: Shape = {
+    "name": "VARCHAR",
+    "verdict": "VARCHAR",
+    "primary": "BOOLEAN",
+    "sealed": "BOOLEAN",
+    "metric": "VARCHAR",
+    "instrument": "VARCHAR",
+    "version": "VARCHAR",
+    "dimension": "VARCHAR",
+    "battery": "VARCHAR",
+    "condition": "VARCHAR",
+    "against": "VARCHAR",
+    "value": "DOUBLE",
+    "reference": "DOUBLE",
+    "unit": "VARCHAR",
+    "lower": "DOUBLE",
+    "upper": "DOUBLE",
+    "confidence": "DOUBLE",
+    "n": "BIGINT",
+    "passes": "VARCHAR",
+    "fails": "VARCHAR",
+    "p_value": "DOUBLE",
+    "p_adjusted": "DOUBLE",
+    "level": "DOUBLE",
+    "detectable": "DOUBLE",
+    "method": "VARCHAR",
+    "evidence": "VARCHAR",
+}
+_GATE: Shape = {
+    "id": "VARCHAR",
+    "plan": "VARCHAR",
+    "version": "VARCHAR",
+    "plan_sha256": "VARCHAR",
+    "model_id": "VARCHAR",
+    "adapter_id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "verdict": "VARCHAR",
+    "rows": [_GATE_ROW],
+    "generation_ids": ["VARCHAR"],
+    "sealed": "BOOLEAN",
+    "at": "TIMESTAMP",
+}
+_STRIP_ROW: Shape = {
+    "group": "VARCHAR",
+    "name": "VARCHAR",
+    "state": "VARCHAR",
+    "value": "DOUBLE",
+    "reference": "DOUBLE",
+    "change": "DOUBLE",
+    "lower": "DOUBLE",
+    "upper": "DOUBLE",
+    "unit": "VARCHAR",
+    "n": "BIGINT",
+    "warn": "VARCHAR",
+    "rollback": "VARCHAR",
+    "method": "VARCHAR",
+    "evidence": "VARCHAR",
+}
+_SHIFT: Shape = {
+    "measure": "VARCHAR",
+    "layer": "BIGINT",
+    "head": "BIGINT",
+    "value": "DOUBLE",
+    "n": "BIGINT",
+}
+_STRIP: Shape = {
+    "id": "VARCHAR",
+    "model_id": "VARCHAR",
+    "adapter_id": "VARCHAR",
+    "reference_id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "step": "BIGINT",
+    "state": "VARCHAR",
+    "rows": [_STRIP_ROW],
+    "shifts": [_SHIFT],
+    "at": "TIMESTAMP",
+    "settings": "JSON",
+}
+_EXPERIMENT: Shape = {
+    "id": "VARCHAR",
+    "experiment_id": "VARCHAR",
+    "at": "TIMESTAMP",
+    "name": "VARCHAR",
+    "hypothesis": "VARCHAR",
+    "configuration": "JSON",
+    "measures": "JSON",
+    "verdict": "VARCHAR",
+    "next_change": "VARCHAR",
+    "run_ids": ["VARCHAR"],
+    "gate_ids": ["VARCHAR"],
+    "strip_ids": ["VARCHAR"],
+}
+
 _EXPRESSIONS = {
     "at": 'r."at"',
     "subjects": "coalesce(r.subjects, [])",
@@ -375,6 +469,12 @@ _EXPRESSIONS = {
     "retired": "coalesce(r.retired, false)",
     "said": "coalesce(r.said, '{}')",
     "said_of_probe": "coalesce(r.said_of_probe, '{}')",
+    "settings": "coalesce(r.settings, '{}')",
+    "configuration": "coalesce(r.configuration, '{}')",
+    "measures": "coalesce(r.measures, '{}')",
+    "run_ids": "coalesce(r.run_ids, [])",
+    "gate_ids": "coalesce(r.gate_ids, [])",
+    "strip_ids": "coalesce(r.strip_ids, [])",
 }
 """Fields that a line may leave out, as the record's own default; and AT, a keyword of SQL."""
 
@@ -410,10 +510,12 @@ SELECT from_json(document, $1) AS r, key
 FROM (SELECT unnest($2::VARCHAR[]) AS document, unnest($3::UBIGINT[]) AS key)
 """
 _CONTENT_ADDRESSED = ("model", "adapter", "kernel", "condition")
+_NESTED = ("trace", "rows", "shifts")
+"""Fields that have tables of their own."""
 
 
 def _plain(table: str, shape: Shape) -> str:
-    columns = ", ".join(_EXPRESSIONS.get(name, f"r.{name}") for name in shape if name != "trace")
+    columns = ", ".join(_EXPRESSIONS.get(name, f"r.{name}") for name in shape if name not in _NESTED)
     if table in _CONTENT_ADDRESSED:
         columns += ", key"
     return f"INSERT INTO {table} SELECT {columns} FROM temp.landing"  # noqa: S608 - our own names
@@ -499,6 +601,17 @@ SELECT run_id, source, step, e.key, e.value, recorded_at FROM (
 """  # noqa: S608 - our own names
 
 
+def _of_list(table: str, field: str, shape: Shape) -> str:
+    """A row for every entry of a record's list `field`, with its place."""
+    columns = ", ".join(f'entry."{name}"' for name in shape)
+    return f"""
+INSERT INTO {table}
+SELECT id, place, {columns} FROM (
+    SELECT r.id AS id, generate_subscripts(r."{field}", 1) - 1 AS place, unnest(r."{field}") AS entry
+    FROM temp.landing)
+"""  # noqa: S608 - our own names
+
+
 _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "setting": (_SETTING, (_plain("setting", _SETTING),)),
     "model": (_MODEL, (_plain("model", _MODEL),)),
@@ -523,6 +636,16 @@ _LANDINGS: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "event": (_EVENT, (_plain("run_event", _EVENT),)),
     "distillation": (_DISTILLATION, (_INSERT_DISTILLATION, _INSERT_QUESTIONS)),
     "review": (_REVIEW, (_plain("review", _REVIEW),)),
+    "gate": (_GATE, (_plain("gate", _GATE), _of_list("gate_row", "rows", _GATE_ROW))),
+    "strip": (
+        _STRIP,
+        (
+            _plain("strip", _STRIP),
+            _of_list("strip_row", "rows", _STRIP_ROW),
+            _of_list("strip_shift", "shifts", _SHIFT),
+        ),
+    ),
+    "experiment": (_EXPERIMENT, (_plain("experiment", _EXPERIMENT),)),
     "curriculum": (_CURRICULUM, (_plain("curriculum", _CURRICULUM),)),
     "phase": (_PHASE, (_plain("phase_event", _PHASE),)),
 }

@@ -293,6 +293,45 @@ CREATE VIEW pair_answer AS
     FROM imported_answer a LEFT JOIN imported_file f ON f.id = a.import_id WHERE a.text IS NOT NULL;
 """
 
+GATES = """
+CREATE TABLE gate (
+    id VARCHAR NOT NULL, plan VARCHAR NOT NULL, version VARCHAR NOT NULL, plan_sha256 VARCHAR NOT NULL,
+    model_id VARCHAR NOT NULL, adapter_id VARCHAR, run_id VARCHAR, step BIGINT, verdict VARCHAR NOT NULL,
+    generation_ids VARCHAR[] NOT NULL, sealed BOOLEAN NOT NULL, recorded_at TIMESTAMP NOT NULL
+);
+-- What each gate of the plan came to, in the plan's order; place counts from 0.
+CREATE TABLE gate_row (
+    gate_id VARCHAR NOT NULL, place BIGINT NOT NULL, name VARCHAR NOT NULL, verdict VARCHAR NOT NULL,
+    "primary" BOOLEAN NOT NULL, sealed BOOLEAN NOT NULL, metric VARCHAR NOT NULL, instrument VARCHAR NOT NULL,
+    version VARCHAR NOT NULL, dimension VARCHAR NOT NULL, battery VARCHAR NOT NULL,
+    condition VARCHAR NOT NULL, against VARCHAR, value DOUBLE, reference DOUBLE, unit VARCHAR NOT NULL,
+    lower DOUBLE, upper DOUBLE, confidence DOUBLE NOT NULL, n BIGINT NOT NULL, passes VARCHAR,
+    fails VARCHAR, p_value DOUBLE, p_adjusted DOUBLE, level DOUBLE, detectable DOUBLE,
+    method VARCHAR NOT NULL, evidence VARCHAR NOT NULL
+);
+CREATE TABLE strip (
+    id VARCHAR NOT NULL, model_id VARCHAR NOT NULL, adapter_id VARCHAR, reference_id VARCHAR, run_id VARCHAR,
+    step BIGINT, state VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, settings VARCHAR NOT NULL
+);
+CREATE TABLE strip_row (
+    strip_id VARCHAR NOT NULL, place BIGINT NOT NULL, "group" VARCHAR NOT NULL, name VARCHAR NOT NULL,
+    state VARCHAR NOT NULL, value DOUBLE, reference DOUBLE, change DOUBLE, lower DOUBLE, upper DOUBLE,
+    unit VARCHAR NOT NULL, n BIGINT NOT NULL, warn VARCHAR, rollback VARCHAR, method VARCHAR NOT NULL,
+    evidence VARCHAR NOT NULL
+);
+-- By layer and head (NULL: the layer as a whole); place is the rank within the record.
+CREATE TABLE strip_shift (
+    strip_id VARCHAR NOT NULL, place BIGINT NOT NULL, measure VARCHAR NOT NULL, layer BIGINT NOT NULL,
+    head BIGINT, value DOUBLE NOT NULL, n BIGINT NOT NULL
+);
+-- Every entry of every experiment; what an experiment says now is worked out in the order of id.
+CREATE TABLE experiment (
+    id VARCHAR NOT NULL, experiment_id VARCHAR NOT NULL, recorded_at TIMESTAMP NOT NULL, name VARCHAR,
+    hypothesis VARCHAR, configuration VARCHAR NOT NULL, measures VARCHAR NOT NULL, verdict VARCHAR,
+    next_change VARCHAR, run_ids VARCHAR[] NOT NULL, gate_ids VARCHAR[] NOT NULL, strip_ids VARCHAR[] NOT NULL
+);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST,
     ADAPTERS,
@@ -302,6 +341,7 @@ MIGRATIONS: tuple[str, ...] = (
     PREFERENCES,
     CURRICULA,
     SWEEPS,
+    GATES,
 )
 """Migration i takes the schema from version i to i + 1. Never edit a released one: add another."""
 
@@ -340,6 +380,12 @@ TABLES = (
     "review",
     "curriculum",
     "phase_event",
+    "gate",
+    "gate_row",
+    "strip",
+    "strip_row",
+    "strip_shift",
+    "experiment",
     "ledger",
     "journal",
     "ingest_error",

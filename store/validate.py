@@ -26,6 +26,9 @@ from store.records import (
     DistillationRecord,
     DistilledQuestion,
     EventRecord,
+    ExperimentRecord,
+    GateRecord,
+    GateRow,
     GenerationRecord,
     ImportedAnswerRecord,
     ImportedFileRecord,
@@ -46,7 +49,10 @@ from store.records import (
     SampleRecord,
     ScoreRecord,
     SettingRecord,
+    Shift,
     SideRecord,
+    StripRecord,
+    StripRow,
     SweepRecord,
     Trace,
 )
@@ -170,6 +176,18 @@ def _check_phase(record: PhaseRecord) -> None:
         raise ValueError("field attempt: expected a place from 0 and an attempt from 1")
 
 
+def _check_verdict(record: GateRecord | StripRecord) -> None:
+    if not record.rows:
+        raise ValueError("field rows: expected at least one")
+    if record.step is not None and record.step < 0:
+        raise ValueError("field step: expected a number of updates from 0")
+
+
+def _check_experiment(record: ExperimentRecord) -> None:
+    if record.id == record.experiment_id and not record.hypothesis:
+        raise ValueError("field hypothesis: expected one, as this is the experiment's first entry")
+
+
 def _check_seed(seed: int) -> None:
     if not -_INT64_MAX <= seed <= _INT64_MAX:
         raise ValueError("field seed: expected a 64-bit integer")
@@ -260,6 +278,9 @@ _CHECKS: Mapping[type[Record], Callable[[Any], None]] = {
     DistillationRecord: _check_distillation,
     ReviewRecord: _check_review,
     PhaseRecord: _check_phase,
+    GateRecord: _check_verdict,
+    StripRecord: _check_verdict,
+    ExperimentRecord: _check_experiment,
 }
 
 
@@ -311,6 +332,9 @@ def _identity(record: Record) -> str:
             | ReviewRecord()
             | CurriculumRecord()
             | PhaseRecord()
+            | GateRecord()
+            | StripRecord()
+            | ExperimentRecord()
             | SweepRecord()
         ):
             return record.id
@@ -336,6 +360,10 @@ def _hash(*parts: str | bytes) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
+_PARTS = (Trace, SideRecord, PlannedPair, DistilledQuestion, PlannedAnswer, GateRow, StripRow, Shift)
+"""What records hold that is no plain value."""
+
+
 @cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, TypeAdapter
@@ -344,6 +372,6 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     # The records stay free of pydantic; this is how a standard dataclass is told its rules.
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     described: Any
-    for described in (record_type, Trace, SideRecord, PlannedPair, DistilledQuestion, PlannedAnswer):
+    for described in (record_type, *_PARTS):
         described.__pydantic_config__ = config
     return TypeAdapter(record_type)

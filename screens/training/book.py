@@ -82,7 +82,7 @@ class RunBook:
                 case "generation":
                     self._generation(record)  # type: ignore[arg-type]
                 case "sample":
-                    self._sample(record.generation_id, record.step)  # type: ignore[union-attr]
+                    self._sample(record.generation_id, record.step)  # type: ignore[union-attr, arg-type]
                 case "checkpoint":
                     self._checkpoint(record)  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ from lab.measure.statistics.power import PowerRow, pairs_needed, power_table
 from lab.measure.statistics.proportions import (
     McNemarTest,
     WinRate,
+    difference_of_rates,
     mcnemar_test,
     wilson,
     win_rate,
@@ -28,6 +29,7 @@ __all__ = [
     "WinRate",
     "cluster_means",
     "cohen_kappa",
+    "difference_of_rates",
     "holm",
     "krippendorff_alpha",
     "mcnemar_test",

@@ -103,7 +103,7 @@ def mcnemar_test(base: Sequence[bool], tuned: Sequence[bool], *, confidence: flo
         least_p=min(1.0, 2.0 ** (1 - n)),
         n=n,
         method=f"exact McNemar, {gained + lost} of {n} pairs differ",
-        effect=_difference_of_rates(both, gained, lost, n, confidence),
+        effect=difference_of_rates(both, gained, lost, n, confidence=confidence),
         gained=gained,
         lost=lost,
     )
@@ -128,7 +128,14 @@ def zero_failure_bound(n: int, *, confidence: float = 0.95) -> Estimate:
     )
 
 
-def _difference_of_rates(both: int, gained: int, lost: int, n: int, confidence: float) -> Estimate:
+def difference_of_rates(
+    both: float, gained: float, lost: float, n: int, *, confidence: float = 0.95
+) -> Estimate:
+    """The difference of two pass rates over n pairs, second less first, by Newcombe's method 10 (1998).
+
+    `both` pairs pass on both sides, `gained` on the second only, `lost` on the first only. Shares of pairs,
+    such as means over repeated answers, may be given; the interval is then on the safe side.
+    """
     tuned = wilson(both + gained, n, confidence=confidence)
     base = wilson(both + lost, n, confidence=confidence)
     correlation = _phi(both, gained, lost, n - both - gained - lost)
@@ -155,7 +162,7 @@ def _above(estimate: Estimate) -> float:
     return (estimate.upper or 0.0) - (estimate.value or 0.0)
 
 
-def _phi(both: int, gained: int, lost: int, neither: int) -> float:
+def _phi(both: float, gained: float, lost: float, neither: float) -> float:
     """The correlation of the two sides' passes, its numerator corrected for continuity when positive."""
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     if margins == 0:
