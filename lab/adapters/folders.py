@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ from lab.models.names import PEFT_WEIGHTS, SETTINGS, WEIGHTS
 from lab.models.runtime import mx
 from lab.train.folder import RunFolder
 from store.home import Home
+from store.records import Record
+
+if TYPE_CHECKING:
+    from lab.report.card import CardFacts
 
 INITIAL_STEP = 0
 
@@ -51,7 +55,14 @@ def card_of(home: Home, run: RunFolder) -> str:
 
     Raises LabError where the run has not ended with an adapter.
     """
-    from lab.report.card import card, facts_of
+    from lab.report.card import card
+
+    return card(facts_of_run(home, run)[0])
+
+
+def facts_of_run(home: Home, run: RunFolder) -> tuple[CardFacts, list[Record]]:
+    """What a run's card and report are made of, and all its records."""
+    from lab.report.card import facts_of
     from lab.train.watch import RunTail
 
     settings = run.read_plan()["settings"]
@@ -66,7 +77,8 @@ def card_of(home: Home, run: RunFolder) -> str:
     adapter, anatomy = read_adapter(place), None
     if adapter.record.fine_tune_type != "full":
         adapter, anatomy = analyse(place, run.checkpoint(str(settings["name"]), INITIAL_STEP))
-    return card(facts_of(RunTail(home, run).poll(), adapter.record, step, anatomy))
+    records = RunTail(home, run).poll()
+    return facts_of(records, adapter.record, step, anatomy), records
 
 
 def export_peft(path: Path, target: Path, base: str) -> None:

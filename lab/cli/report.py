@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,40 @@ def report_compare(
         say(f"written: {file}")
 
 
+@app.command("run")
+def report_run(
+    run: Annotated[str, typer.Argument(help="A run: its id, the end of it, its name, or last.")] = LAST,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write a training run as one HTML page that opens without a network, and as Markdown.
+
+    Example: lantern report run last --out ./reports
+    """
+    from lab.adapters.folders import facts_of_run
+    from lab.report.run_data import collect_run
+    from lab.report.run_html import run_html, run_markdown
+    from lab.train.folder import find_run
+    from store.home import Home
+
+    where = Home.resolve(home)
+    report = collect_run(*facts_of_run(where, find_run(where, run)))
+    plan = report.facts.run
+    makers = {HTML: lambda: run_html(report), MARKDOWN: lambda: run_markdown(report)}
+    files = _write(makers, out or Path(), _slug(f"run-{plan.name}", plan.id))
+    if as_json:
+        emit({"id": plan.id, "files": files})
+        return
+    for file in files:
+        say(f"written: {file}")
+
+
 def _collected(
     store: StoreService, wanted: str, instrument: str | None, left: str | None, right: str | None
 ) -> CompareReport:
@@ -83,24 +118,29 @@ def _collected(
 
 
 def _written(report: CompareReport, out: Path, pairs: int) -> list[Path]:
-    from lab.outfiles import write_file
     from lab.report.html import to_html
     from lab.report.markdown import to_markdown
 
-    files = (
-        [out]
-        if out.suffix in (HTML, MARKDOWN)
-        else [out / f"{file_name(report)}{end}" for end in (HTML, MARKDOWN)]
-    )
-    if out.suffix not in (HTML, MARKDOWN) and out.is_file():
+    makers = {HTML: lambda: to_html(report, pairs), MARKDOWN: lambda: to_markdown(report)}
+    return _write(makers, out, file_name(report))
+
+
+def _write(makers: Mapping[str, Callable[[], str]], out: Path, name: str) -> list[Path]:
+    """The file that `out` names, or one of each kind in the folder that it names."""
+    from lab.outfiles import write_file
+
+    if out.suffix not in makers and out.is_file():
         raise LabError(f"{out}: expected a name that ends in .html or .md, or a folder")
-    contents = {
-        file: to_html(report, pairs) if file.suffix == HTML else to_markdown(report) for file in files
-    }
-    return [write_file(file, content) for file, content in contents.items()]
+    files = [out] if out.suffix in makers else [out / f"{name}{end}" for end in makers]
+    contents = [(file, makers[file.suffix]()) for file in files]
+    return [write_file(file, content) for file, content in contents]
 
 
 def file_name(report: CompareReport) -> str:
     """A name for files about a comparison, without an ending: its sides and the end of its id."""
-    said = f"compare-{report.left.words}-{report.right.words}".lower()
-    return f"{re.sub(r'[^a-z0-9]+', '-', said).strip('-')[:_NAME_CHARACTERS].strip('-')}-{report.id[-6:]}"
+    return _slug(f"compare-{report.left.words}-{report.right.words}", report.id)
+
+
+def _slug(said: str, identity: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", said.lower()).strip("-")
+    return f"{words[:_NAME_CHARACTERS].strip('-')}-{identity[-6:]}"

@@ -31,8 +31,8 @@ MAX_PAIRS = 500
 
 def to_html(report: CompareReport, max_pairs: int = MAX_PAIRS) -> str:
     """The page. `max_pairs` bounds the pairs shown in full; the numbers are always over all of them."""
-    template = _environment().get_template("compare.html.jinja")
-    return template.render(
+    return render(
+        "compare.html.jinja",
         report=report,
         summary=report.summary,
         overall=report.summary.battery.overall,
@@ -44,8 +44,13 @@ def to_html(report: CompareReport, max_pairs: int = MAX_PAIRS) -> str:
         ),
         shown=report.pairs[:max_pairs],
         by_cluster=by_cluster(report.pairs),
-        styles=Markup((TEMPLATES / "compare.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     )
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of `templates/` with `values` and the styles that all pages share."""
+    styles = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return _environment().get_template(template).render(styles=styles, **values)
 
 
 def _plots(report: CompareReport) -> dict[str, Markup]:
