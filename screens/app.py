@@ -22,13 +22,14 @@ from textual.worker import Worker, WorkerState
 
 from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
-from screens.actions import BY_ID, SCREENS, bindings, screen_spec
+from screens.actions import BY_ID, SCREENS, ScreenSpec, bindings, screen_spec
 from screens.collector import Collector
 from screens.config import LabState, lasting_name, load_keymap, load_state, save_state
 from screens.memory import resident_bytes
 from screens.prepare import prepare_all
 from screens.shell import LabScreen
 from screens.store_link import StoreLink
+from screens.stylesheet import LabStylesheet
 from screens.theme.themes import DEFAULT, SHIPPED, VARIABLE_DEFAULTS, user_themes
 from screens.windows import Windows
 from screens.workbench import Answer, Job, Workbench
@@ -36,8 +37,8 @@ from store.errors import StoreError
 
 if TYPE_CHECKING:
     from textual.driver import Driver
-    from textual.screen import Screen
 
+    from screens.quiet import QuietScreen
     from screens.score.screen import ScoreScreen
     from store.home import Home
 
@@ -68,6 +69,7 @@ class LanternApp(App[None]):
         prepare: bool = True,
     ) -> None:
         super().__init__()
+        self.stylesheet = LabStylesheet(variables=self.get_css_variables())
         self.home = home
         self.demo = demo
         self.state: LabState = load_state(home.config)
@@ -92,9 +94,15 @@ class LanternApp(App[None]):
             self.register_theme(theme)
         self.theme = self.state.theme if self.state.theme in self.available_themes else DEFAULT
         for spec in SCREENS:
-            self.add_mode(spec.id, spec.make)
+            self.add_mode(spec.id, partial(self._make_screen, spec))
         self.switch_mode(self._start_screen)
         self.call_after_refresh(self._begin)
+
+    def _make_screen(self, spec: ScreenSpec) -> LabScreen:
+        screen = spec.make()
+        # Styled as it is mounted: no reason to read all styles again when it is first brought to the front.
+        screen._css_update_count = self._css_update_count
+        return cast(LabScreen, screen)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Text that steps back, and text that almost vanishes: a theme may name its own."""
@@ -156,15 +164,15 @@ class LanternApp(App[None]):
         """Build a screen behind the one in front."""
         if mode not in self._screen_stacks:
             await self._init_mode(mode)
-            self._screen_stacks[mode][0]._screen_resized(self.size)
+            await cast(LabScreen, self._screen_stacks[mode][0]).prepare(self.size)
 
-    async def mount_hidden(self, window: Screen[Any]) -> None:
+    async def mount_hidden(self, window: QuietScreen[Any]) -> None:
         """Build, style and lay out a window without showing it; what opens later only has to paint."""
         _, mounted = self._get_screen(window)
         self._load_screen_css(window)
         await mounted
         window.set_focus(None)
-        window._screen_resized(self.size)
+        await window.prepare(self.size)
 
     def start_engine(self) -> None:
         self._engine_worker = self.spawn(self.bench.run(), "engine")

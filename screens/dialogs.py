@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -22,11 +22,12 @@ from textual.widgets.selection_list import Selection
 
 from lab.safetext import safe_line, safe_text
 from screens.backdrop import dimmed
+from screens.quiet import QuietScreen
 
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result], Generic[Result]):
+class Dialog(ModalScreen[Result], QuietScreen[Result]):
     """A framed window in the middle; `None` means it was closed without an answer."""
 
     BINDINGS: ClassVar[list[Any]] = [Binding("escape", "close", "Close", show=False)]
@@ -76,7 +77,6 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     def __init__(self) -> None:
         super().__init__()
         self._backdrop: list[Strip] = []
-        self._styled_for = ""
 
     def give(self, *given: Any) -> None:
         """What the window is about this time."""
@@ -89,11 +89,7 @@ class Dialog(ModalScreen[Result], Generic[Result]):
             self.fill()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        # Textual would style every widget again; they still have the styles of this theme.
-        event.refresh_styles = False
-        if self._styled_for != self.app.theme:
-            self._styled_for = self.app.theme
-            self.update_node_styles(animate=False)
+        self.wear_theme(event)
         below = self.app.screen_stack[-2:-1]
         self._backdrop = dimmed(below[0], self.styles.background) if below else []
 

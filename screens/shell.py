@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
 from lab.safetext import safe_line
 from screens import formats
 from screens.actions import ACTIONS, SCREENS, Action
+from screens.quiet import QuietScreen
 from screens.widgets.bars import bar_content
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def lab_of(node: DOMNode) -> LanternApp:
     return cast("LanternApp", node.app)
 
 
-class LabScreen(Screen[None]):
+class LabScreen(QuietScreen[None]):
     """A screen of the lab. It draws on a tick of its own, which rests while another screen is in front."""
 
     ID: ClassVar[str] = ""
@@ -166,8 +166,6 @@ class LabScreen(Screen[None]):
     LabScreen { layout: vertical; background: $background; }
     LabScreen #body { height: 1fr; }
     """
-
-    _styled_for = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.ID)
@@ -195,9 +193,7 @@ class LabScreen(Screen[None]):
         self._clock.pause()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        # Textual would style every widget again; they still have the styles of this theme.
-        event.refresh_styles = self._styled_for != self.app.theme
-        self._styled_for = self.app.theme
+        self.wear_theme(event)
         if self.is_current:
             self._clock.resume()
             self.tick()

@@ -26,7 +26,7 @@ from screens.widgets.virtual_list import VirtualList
 if TYPE_CHECKING:
     from screens.probes.plan import RunPlan
     from screens.workbench import Answer
-    from store.queries import ProbeFilter, ProbeRow
+    from store.queries import BatteryCount, ProbeFilter, ProbeRow
     from store.records import ProbeRecord
 
 SEARCH_AFTER_S = 0.15
@@ -53,7 +53,7 @@ class ProbesScreen(LabScreen):
         self.source: ProbeSource | None = None
         self._seen_changes = -1
         self._probe: ProbeRow | None = None
-        self._n_all = 0
+        self._batteries: Sequence[BatteryCount] = ()
         self._which_shown: ProbeFilter | None = None
 
     # -- layout ----------------------------------------------------------------------------------------------
@@ -94,6 +94,10 @@ class ProbesScreen(LabScreen):
     # -- the list --------------------------------------------------------------------------------------------
 
     @property
+    def _n_all(self) -> int:
+        return sum(battery.n for battery in self._batteries)
+
+    @property
     def which(self) -> ProbeFilter:
         from store.queries import ProbeFilter
 
@@ -119,7 +123,7 @@ class ProbesScreen(LabScreen):
         source, which = self.source, self.which
         keep_cursor = which == self._which_shown
         total = await source.count(which)
-        self._n_all = sum(battery.n for battery in await source.batteries())
+        self._batteries = await source.batteries()
         self.rows.empty = (
             "No probe matches; Backspace clears the filter." if self._n_all else "No probes yet."
         )
@@ -207,13 +211,9 @@ class ProbesScreen(LabScreen):
         self.reload()
 
     def action_battery(self) -> None:
-        self.lab.spawn(self._choose_batteries(), "filter by battery")
-
-    async def _choose_batteries(self) -> None:
         from screens.dialogs import Choice, ChoiceDialog
 
-        assert self.source is not None
-        choices = [Choice(row.battery, row.battery, row.n) for row in await self.source.batteries()]
+        choices = [Choice(row.battery, row.battery, row.n) for row in self._batteries]
 
         def take(chosen: tuple[str, ...] | None) -> None:
             if chosen is not None:

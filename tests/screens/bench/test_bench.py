@@ -66,8 +66,10 @@ def test_figures_of_hand_made_times() -> None:
     made = tour.figure("key", taken)
     assert (made.n, made.median_ms, made.p95_ms) == (21, 110.0, 200.0)
     assert (made.unqueued_p95_ms, made.cpu_median_ms) == (199.0, 5.0)
+    assert (made.unqueued_median_ms, made.holds) == (109.0, False)
     unknown = tour.figure("key", [KeyTime(3.0, None, None)])
     assert (unknown.p95_ms, unknown.unqueued_p95_ms, unknown.cpu_median_ms) == (3.0, None, None)
+    assert unknown.holds and unknown.unqueued_median_ms is None
 
 
 def test_cpu_time_between_notes_is_interpolated() -> None:
