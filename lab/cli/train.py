@@ -27,6 +27,8 @@ EXAMPLE = """Examples:
 
   lantern train --data ./data --mask-prompt --check
 
+  lantern train --objective orpo --data ./pairs
+
   lantern train --resume last
 """
 
@@ -34,6 +36,10 @@ EXAMPLE = """Examples:
 def command(
     recipe: Annotated[
         str | None, typer.Argument(help="A recipe: a YAML file with mlx-lm's keys, or a shipped one.")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option("--objective", help="sft, dpo, dpop, ipo, orpo, simpo, cpo or kto: its recipe too."),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="A directory with train.jsonl and valid.jsonl, or a file.")
@@ -78,6 +84,7 @@ def command(
 
     where = Home.resolve(home)
     given = {
+        "objective": objective,
         "data": data,
         "model": model,
         "name": name,
@@ -90,6 +97,7 @@ def command(
         "seed": seed,
         "allow_repeats": allow_repeats,
     }
+    recipe = recipe or objective
     if "MLX_RANK" in os.environ:
         return _train_here(where, recipe, given, changes or [], resume)
     if check:
@@ -106,6 +114,7 @@ command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 
 def _settings(recipe: str | None, options: dict[str, Any], changes: list[str]) -> TrainSettings:
+    from lab.preference.settings import read_objective
     from lab.train.recipe import Recipe, find_recipe, with_changes
 
     found = find_recipe(recipe) if recipe else Recipe("lantern train", {}, {})
@@ -113,6 +122,8 @@ def _settings(recipe: str | None, options: dict[str, Any], changes: list[str]) -
     if "data" not in {**found.values, **{key: value for key, value in given.items() if value is not None}}:
         raise LabError("no data: give --data with a directory that holds train.jsonl and valid.jsonl")
     settings = found.settings(**given)
+    if settings.objective != "sft":
+        read_objective(settings.objective, settings.objective_settings)
     if not Path(settings.data).expanduser().exists():
         raise LabError(f"no data at {settings.data}: give a directory with train.jsonl, or a JSONL file")
     return settings

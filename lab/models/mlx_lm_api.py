@@ -12,7 +12,7 @@ from lab.models.runtime import mx as _mx  # noqa: F401
 
 from mlx_lm.generate import generate, stream_generate
 from mlx_lm.models import llama, qwen2, qwen3
-from mlx_lm.models.cache import KVCache, make_prompt_cache
+from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
 from mlx_lm.sample_utils import make_sampler
 from mlx_lm.tuner.utils import load_adapters
@@ -31,6 +31,7 @@ __all__ = [
     "LLAMA_FAMILY",
     "KVCache",
     "QuantizedSwitchLinear",
+    "RotatingKVCache",
     "SwitchGLU",
     "SwitchLinear",
     "SwitchMLP",

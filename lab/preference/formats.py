@@ -126,7 +126,13 @@ def _read_kto(row: Row) -> PreferencePair:
 
 
 def kto_pairs(rows: Sequence[Row]) -> tuple[list[PreferencePair], list[int]]:
-    """The pairs of a KTO file, and the places of rows that have no partner.
+    """The pairs of a KTO file, and the places of rows that have no partner."""
+    partners, alone = kto_partners(rows)
+    return [kto_pair(rows[chosen], rows[rejected]) for chosen, rejected in partners], alone
+
+
+def kto_partners(rows: Sequence[Row]) -> tuple[list[tuple[int, int]], list[int]]:
+    """The places of chosen and rejected answers that are partners, and of rows that have no partner.
 
     Two rows are partners when they carry the same pair id or, without one, the same prompt and other labels.
     """
@@ -142,11 +148,19 @@ def kto_pairs(rows: Sequence[Row]) -> tuple[list[PreferencePair], list[int]]:
             joined.append((place, other) if label else (other, place))
         else:
             waiting.setdefault((key, label), []).append(place)
-    pairs = [_kto_pair(rows[chosen], rows[rejected]) for chosen, rejected in sorted(joined, key=min)]
-    return pairs, sorted(place for places in waiting.values() for place in places)
+    return sorted(joined, key=min), sorted(place for places in waiting.values() for place in places)
 
 
-def _kto_pair(chosen: Row, rejected: Row) -> PreferencePair:
+def kto_answer(row: Row) -> tuple[tuple[Message, ...], str, bool]:
+    """The conversation, the answer and the label of one KTO row."""
+    if not isinstance(row.get("label"), bool):
+        raise LabError(f"label: expected true or false, got {_kind(row, 'label')}")
+    pair = kto_pair(row, row)
+    return pair.messages, pair.chosen, row["label"]
+
+
+def kto_pair(chosen: Row, rejected: Row) -> PreferencePair:
+    """The pair of two partners."""
     return _pair(
         chosen, _messages(chosen, "prompt"), _answer(chosen, "completion"), _answer(rejected, "completion")
     )

@@ -93,14 +93,16 @@ def pair_metrics(
 ) -> dict[str, Array]:
     """What TRL reports, under its names, as arrays `(pairs,)`; the caller averages.
 
-    Rewards are β·ρ where the objective has a reference; SimPO's are β·ℓ̄, CPO's β·log π and ORPO's λ·ℓ̄: they
-    share no axis with DPO's. Accuracies are per pair.
+    Rewards are β·ρ where the objective has a reference. SimPO's are β·ℓ̄, CPO's β·log π and ORPO's λ·ℓ̄: they
+    must share no axis with these and are called simpo/chosen and so on. Accuracies are per pair. With a
+    reference there are the log-ratios ρ too, in nats under every objective.
     """
     chosen, rejected = _rewards(policy, reference, settings)
+    kind = "rewards" if settings.needs_reference else settings.name
     found = {
-        "rewards/chosen": chosen,
-        "rewards/rejected": rejected,
-        "rewards/margins": chosen - rejected,
+        f"{kind}/chosen": chosen,
+        f"{kind}/rejected": rejected,
+        f"{kind}/margins": chosen - rejected,
         "rewards/accuracies": (chosen > rejected).astype(mx.float32),
         "logps/chosen": policy.chosen,
         "logps/rejected": policy.rejected,
@@ -108,7 +110,9 @@ def pair_metrics(
         "length_gap": policy.chosen_tokens - policy.rejected_tokens,
     }
     if reference is not None:
-        below = (policy.chosen - reference.chosen < 0.0).astype(mx.float32)
+        ratio = policy.chosen - reference.chosen
+        below = (ratio < 0.0).astype(mx.float32)
+        found |= {"log_ratio/chosen": ratio, "log_ratio/rejected": policy.rejected - reference.rejected}
         found |= {"chosen_below_reference": below}
         if settings.name == "dpop":
             found |= {"penalty_active": below}

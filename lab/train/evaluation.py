@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lab.models.runtime import mx
 from lab.train.hooks import Item, Objective
 from lab.train.net import Net
 from lab.train.ranks import Ranks
+from lab.train.step import averages, summed
 
 Z_95 = 1.959964
 """The standard normal's 97.5 % point."""
@@ -21,10 +22,14 @@ Z_95 = 1.959964
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """The summed loss and weight of every held-out item, `(items,)` float64, in the data's order."""
+    """The summed loss and weight of every held-out item, `(items,)` float64, in the data's order.
+
+    `metrics` are the objective's, averaged over the items that have them.
+    """
 
     totals: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss_nats(self) -> float:
@@ -68,16 +73,21 @@ def evaluate(
     training = net.model.training
     net.model.eval()
     found = np.zeros((2, len(items)))
+    names = sorted(objective.metric_names())
+    sums = {name: mx.zeros((2,)) for name in names}
     try:
+        objective.foresee(net, items, ranks)
         for rows in _batches(items, batch_size, ranks):
             losses = objective.losses(net, objective.collate([items[row] for row in rows]))
-            mx.eval(losses.totals, losses.weights)
+            sums |= {name: sums[name] + value for name, value in summed(losses.metrics).items()}
+            mx.eval(losses.totals, losses.weights, sums)
             found[:, rows] = np.array(losses.totals), np.array(losses.weights)
     finally:
         net.model.train(training)
     if ranks.size > 1:
-        found = np.array(ranks.sum([mx.array(found.astype(np.float32))])[0], dtype=np.float64)
-    return Evaluation(found[0], found[1])
+        added, *more = ranks.sum([mx.array(found.astype(np.float32)), *(sums[name] for name in names)])
+        found, sums = np.array(added, dtype=np.float64), dict(zip(names, more, strict=True))
+    return Evaluation(found[0], found[1], averages(sums))
 
 
 def _batches(items: Sequence[Item], batch_size: int, ranks: Ranks) -> Iterator[list[int]]:

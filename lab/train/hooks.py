@@ -16,6 +16,7 @@ from store.records import AdapterRecord, EventLevel, GenerationRecord, Record
 if TYPE_CHECKING:
     from lab.models.load import LoadedModel
     from lab.train.net import Net
+    from lab.train.ranks import Ranks
     from lab.train.settings import TrainSettings
 
 Array = Any
@@ -23,10 +24,15 @@ Tree = Any
 
 
 class Item(Protocol):
-    """One thing to learn from: an example, or a pair. `length` is what length buckets go by."""
+    """One thing to learn from: an example, or a pair.
+
+    `length` is what length buckets go by: all its tokens; `learned` are those that the loss counts.
+    """
 
     @property
     def length(self) -> int: ...
+    @property
+    def learned(self) -> int: ...
     @property
     def sha256(self) -> str: ...
 
@@ -49,7 +55,8 @@ class Corpus:
 class Losses:
     """The loss of every item of a batch, `(items,)` each: a sum, what it is to be divided by, and metrics.
 
-    A step's loss is Σ totals / Σ weights over its micro-batches and ranks; metrics are averaged over items.
+    A step's loss is Σ totals / Σ weights over its micro-batches and ranks. A metric has a value for each of
+    the items it can be told of, `(some,)`, and is averaged over these.
     """
 
     totals: Array
@@ -57,19 +64,50 @@ class Losses:
     metrics: Mapping[str, Array] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """The model as it was loaded, in evaluation mode, with nothing made trainable yet.
+
+    `cache` is a directory for what can be computed again; `say` tells people how far things are.
+    """
+
+    loaded: LoadedModel
+    net: Net
+    corpus: Corpus
+    cache: Path
+    ranks: Ranks
+    say: Callable[[str], None]
+
+
 class Objective(Protocol):
-    """What is minimized, and what it is computed from."""
+    """What is minimized, and what it is computed from.
+
+    `per_token`: whether the loss is in nats per token, of which a perplexity can be made.
+    """
 
     name: str
+    per_token: bool
 
     def read(self, loaded: LoadedModel, settings: TrainSettings) -> Corpus:
         """Read the data. Raises LabError when there is nothing to train on."""
+
+    def prepare(self, preparation: Preparation) -> str | None:
+        """Compute what needs the untouched model, on every rank; what was done, in words."""
+
+    def foresee(self, net: Net, items: Sequence[Any], ranks: Ranks) -> None:
+        """Hear all the items of a micro-batch, on every rank, before parts of them come to `losses`."""
 
     def collate(self, items: Sequence[Any]) -> Any:
         """A batch of items as arrays, padded on the right."""
 
     def losses(self, net: Net, batch: Any) -> Losses:
         """The losses of a batch; differentiable where the model is in training mode."""
+
+    def metric_names(self) -> Sequence[str]:
+        """The metrics that `losses` may give now, the same on every rank."""
+
+    def observe(self, step: int, metrics: Mapping[str, float]) -> Findings:
+        """Hear what an update's metrics were; values and words go into the record of the step."""
 
     def set(self, key: str, value: object) -> str:
         """Change a setting during a run; what was done, in words. Raises LabError for what cannot be."""

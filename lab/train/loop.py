@@ -142,7 +142,8 @@ class Trainer:
         if state.best_step is not None and state.best_loss_nats is not None:
             self._best = (state.best_step, state.best_loss_nats)
         if state.reference is not None:
-            self._reference = Evaluation(*(np.array(values) for values in state.reference))
+            totals, weights = state.reference
+            self._reference = Evaluation(np.array(totals), np.array(weights))
         self._misses, self._witness, self._stop = state.misses, state.witness, state.stop
         for name, hook in self._stateful.items():
             hook.restore(state.hooks[name])
@@ -157,7 +158,7 @@ class Trainer:
         """One update, and what it measured."""
         began_s = time.perf_counter()
         self._pulse.say("training", self._step)
-        rows, tokens, padded, replayed = 0, 0, 0, 0
+        rows, tokens, counted, padded, replayed = 0, 0, 0, 0, 0
         epoch = self._micro_batches / self._order.batches_per_epoch
         for micro in range(self._run.settings.grad_accumulation_steps):
             if self._micro_batches == self.plan.micro_batches:
@@ -165,13 +166,18 @@ class Trainer:
             items, replay_rows = self._next_items()
             rows, replayed = rows + len(items), replayed + replay_rows
             tokens += sum(item.length for item in items)
+            counted += sum(item.learned for item in items)
             padded += len(items) * items[-1].length
+            self._run.hooks.objective.foresee(self._run.net, items, self._run.ranks)
             self._dice.throw(self._run.settings.seed, self._step, micro, self._run.ranks.rank)
             self._stepper.add(items[self._run.ranks.rank :: self._run.ranks.size])
         rate = learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
         result = self._stepper.update(rate)
         self._step += 1
         seconds = time.perf_counter() - began_s
+        found = self._run.hooks.objective.observe(self._step, result.metrics)
+        for name, level, words in found.events:
+            self._log.event(self._step, name, words, level)
         self._log.metric(
             self._step,
             "train",
@@ -180,8 +186,8 @@ class Trainer:
                 "learning_rate": rate,
                 "grad_norm": result.grad_norm,
                 "penalty_nats": result.penalty_nats,
-                "tokens": result.weight,
-                "tokens_per_second": result.weight / seconds,
+                "tokens": counted,
+                "tokens_per_second": counted / seconds,
                 "read_tokens_per_second": tokens / seconds,
                 "step_ms": seconds * 1e3,
                 "epoch": epoch,
@@ -190,7 +196,9 @@ class Trainer:
                 "replay_share": replayed / rows,
                 "peak_memory_bytes": mx.get_peak_memory(),
                 **result.metrics,
+                **found.values,
             },
+            found.words,
         )
         self._observe(result.loss_nats)
 
@@ -239,9 +247,10 @@ class Trainer:
             self._best = (self._step, found.loss_nats)
         values: dict[str, float | None] = {
             "loss_nats": found.loss_nats,
-            "perplexity": found.perplexity,
+            **({"perplexity": found.perplexity} if run.hooks.objective.per_token else {}),
             "weight": float(found.weights.sum()),
             "best": float(best),
+            **found.metrics,
         }
         if self._reference is not None:
             gain = improvement(self._reference, found)

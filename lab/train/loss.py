@@ -29,10 +29,17 @@ def token_nll(net: Net, inputs: Array, positions: Array, targets: Array) -> Arra
     """−ln p of `targets` `(n,)`, float32 nats, `(n,)`.
 
     `inputs` are token ids `(rows, length)`; `positions` `(n,)` say, flat over rows and length, which states
-    predict the targets. Any scalar function of the result may be differentiated. While the model is in
-    evaluation mode the gradient is left to automatic differentiation, for nobody will ask for it.
+    predict the targets. Any scalar function of the result may be differentiated.
     """
-    states = net.hidden(inputs)
+    return states_nll(net, net.hidden(inputs), positions, targets)
+
+
+def states_nll(net: Net, states: Array, positions: Array, targets: Array) -> Array:
+    """The same from the trunk's last states `(rows, length, width)`.
+
+    While the model is in evaluation mode the gradient is left to automatic differentiation, for nobody will
+    ask for it.
+    """
     picked = states.reshape(-1, states.shape[-1])[positions]
     if net.head is None or len(targets) * _vocabulary(net) <= WHOLE_LOGITS:
         return _nll(net.project(picked), targets)[0]

@@ -18,13 +18,14 @@ PROBE_TOKENS = 8
 class Net:
     """A model as the loop sees it.
 
-    `hidden` takes token ids `(rows, length)` to states `(rows, length, width)`; `project` takes states to
+    `hidden` takes token ids `(rows, length)` to states `(rows, length, width)`, and `cache`, an object for
+    each layer that keeps keys and values, as mlx-lm's models do; `project` takes states to
     logits over the vocabulary, and `head` is the module whose parameters it uses. A model that could not be
     parted has `head` None: its "hidden states" are the logits themselves and `project` returns them.
     """
 
     model: Any
-    hidden: Callable[[Any], Any]
+    hidden: Callable[..., Any]
     project: Callable[[Any], Any]
     head: Any
 

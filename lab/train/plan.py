@@ -36,7 +36,7 @@ def make_plan(settings: TrainSettings, corpus: Corpus, order: Order) -> Plan:
     per_epoch = order.batches_per_epoch
     micro_batches = settings.iters or max(math.ceil(settings.epochs * per_epoch), 1)
     passes = micro_batches / per_epoch
-    tokens = sum(getattr(item, "learned", item.length) for item in corpus.train)
+    tokens = sum(item.learned for item in corpus.train)
     return Plan(
         micro_batches, -(-micro_batches // settings.grad_accumulation_steps), passes, round(passes * tokens)
     )

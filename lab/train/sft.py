@@ -15,9 +15,10 @@ from lab.models.load import LoadedModel
 from lab.models.runtime import mx, on_cpu
 from lab.train.data.examples import Encoding, Example, encode
 from lab.train.data.rows import RowFile, general_rows, read_rows, split_file
-from lab.train.hooks import Array, Corpus, Losses
+from lab.train.hooks import Array, Corpus, Findings, Losses, Preparation
 from lab.train.loss import token_nll
 from lab.train.net import Net
+from lab.train.ranks import Ranks
 from lab.train.settings import Replay, TrainSettings
 
 GENERAL = "general"
@@ -40,6 +41,7 @@ class Sft:
     """The objective "sft": mean cross-entropy in nats per counted token."""
 
     name = "sft"
+    per_token = True
 
     def read(self, loaded: LoadedModel, settings: TrainSettings) -> Corpus:
         """Read train, valid and replay data."""
@@ -50,7 +52,7 @@ class Sft:
         valid_file = split_file(data, "valid")
         train = _read(train_file, loaded, settings)
         valid = None if valid_file is None else _read(valid_file, loaded, settings)
-        replay = None if settings.replay is None else _read_replay(settings.replay, loaded, settings)
+        replay = None if settings.replay is None else read_replay(settings.replay, loaded, settings)
         sources = [source for source in (train, valid, replay) if source is not None]
         return Corpus(
             train=train.encoding.examples,
@@ -87,6 +89,19 @@ class Sft:
         weights = mx.zeros((batch.rows,)).at[batch.owners].add(mx.ones_like(nll))
         return Losses(totals, weights)
 
+    def prepare(self, preparation: Preparation) -> str | None:
+        """Nothing needs the untouched model."""
+        return None
+
+    def foresee(self, net: Net, items: Sequence[Example], ranks: Ranks) -> None:
+        return
+
+    def metric_names(self) -> Sequence[str]:
+        return ()
+
+    def observe(self, step: int, metrics: Mapping[str, float]) -> Findings:
+        return Findings()
+
     def set(self, key: str, value: object) -> str:
         """There is nothing to set."""
         raise LabError(f"objective.{key}: sft has no settings")
@@ -99,13 +114,15 @@ class Sft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
+    """A file, or the shipped data, as tokens."""
+
     path: str
     encoding: Encoding
     sha256: str
 
 
-def _read(path: Path, loaded: LoadedModel, settings: TrainSettings) -> _Source:
+def _read(path: Path, loaded: LoadedModel, settings: TrainSettings) -> Source:
     file = read_rows(path, settings)
     encoding = encode(
         file.rows,
@@ -116,10 +133,11 @@ def _read(path: Path, loaded: LoadedModel, settings: TrainSettings) -> _Source:
         keep_duplicates=settings.allow_repeats,
     )
     _add_bad(encoding, file)
-    return _Source(str(path), encoding, file.sha256)
+    return Source(str(path), encoding, file.sha256)
 
 
-def _read_replay(replay: Replay, loaded: LoadedModel, settings: TrainSettings) -> _Source:
+def read_replay(replay: Replay, loaded: LoadedModel, settings: TrainSettings) -> Source:
+    """The general data that a run practices beside its own."""
     if replay.data != GENERAL:
         path = split_file(Path(replay.data).expanduser(), "train")
         if path is None:
@@ -136,18 +154,18 @@ def _read_replay(replay: Replay, loaded: LoadedModel, settings: TrainSettings) -
         max_seq_length=settings.max_seq_length,
     )
     digest = hashlib.sha256("".join(row.sha256 for row in rows).encode()).hexdigest()
-    return _Source(GENERAL, encoding, digest)
+    return Source(GENERAL, encoding, digest)
 
 
 def _add_bad(encoding: Encoding, file: RowFile) -> None:
     encoding.bad = sorted([*encoding.bad, *file.bad], key=lambda bad: bad.line)
 
 
-def _notices(sources: Sequence[_Source], settings: TrainSettings) -> list[str]:
+def _notices(sources: Sequence[Source], settings: TrainSettings) -> list[str]:
     return [line for source in sources for line in source.encoding.notices(settings.max_seq_length)]
 
 
-def _overlap(train: _Source, valid: _Source | None) -> list[str]:
+def _overlap(train: Source, valid: Source | None) -> list[str]:
     if valid is None:
         return ["no held-out data (valid.jsonl): the best checkpoint cannot be known, the last is kept"]
     trained = {example.sha256 for example in train.encoding.examples}

@@ -96,7 +96,7 @@ class Steering:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise LabError(f"learning_rate: {value!r}; expected a rate above 0")
             return self._set_learning_rate(float(value))
-        owner, _, name = key.partition(".")
+        owner, _, name = ("objective.loss" if key == "loss" else key).partition(".")
         if not name or owner not in self._hooks:
             known = ", ".join(["learning_rate", *(f"{hook}.…" for hook in self._hooks)])
             raise LabError(f"{key}: nothing of that name can be set; there are {known}")

@@ -19,9 +19,20 @@ class DivergedError(Exception):
     """The loss or its gradient is no number any more; the update was not made."""
 
 
+def summed(metrics: Mapping[str, Array]) -> dict[str, Array]:
+    """Each metric as its sum and how many values that is of, `(2,)`, which can be added up."""
+    return {name: mx.stack([values.sum(), mx.array(float(values.size))]) for name, values in metrics.items()}
+
+
+def averages(sums: Mapping[str, Array]) -> dict[str, float]:
+    """The averages of what `summed` made; metrics without a value are left out."""
+    found = {name: value.tolist() for name, value in sums.items()}
+    return {name: total / count for name, (total, count) in found.items() if count}
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step as measured: the loss without the regularizer's term, and the objective's metrics by item."""
+    """A step as measured: the loss without the regularizer's term, and the objective's metrics."""
 
     loss_nats: float
     weight: float
@@ -48,26 +59,23 @@ class Stepper:
         self._value_and_gradients: Any = nn.value_and_grad(net.model, self._total)  # type: ignore[attr-defined]
         self._gradients: Tree | None = None
         self._sums: dict[str, Array] = {}
-        self._metrics: set[str] = set()
 
     def add(self, items: Sequence[Any]) -> None:
         """Add the gradients of a micro-batch, which may be empty on this rank."""
         if not items:
             return
         (total, (weight, metrics)), gradients = self._value_and_gradients(self._objective.collate(items))
-        sums = {"total": total, "weight": weight, "items": mx.array(float(len(items))), **metrics}
+        sums = {"total": total, "weight": weight, **metrics}
         if self._gradients is not None:
             gradients = tree_map(mx.add, gradients, self._gradients)
-            sums = {name: value + self._sums.get(name, 0.0) for name, value in sums.items()}
+            sums = {name: sums.get(name, 0.0) + self._sums.get(name, 0.0) for name in {**self._sums, **sums}}
         self._gradients, self._sums = gradients, sums
-        self._metrics |= set(metrics)
         mx.eval(gradients, sums)
 
     def update(self, learning_rate: float) -> StepResult:
         """Make the update. Raises DivergedError, with the weights as they were, where it would ruin them."""
         gradients, sums = self._added_up()
         weight = sums.pop("weight")
-        items = sums.pop("items")
         loss = sums.pop("total") / weight
         gradients = tree_map(lambda g: g / weight, gradients)
         gradients, penalty = self._with_penalty(gradients)
@@ -80,14 +88,13 @@ class Stepper:
             loss_nats=loss.item(),
             weight=weight.item(),
             grad_norm=norm.item(),
-            metrics={name: (value / items).item() for name, value in sums.items()},
+            metrics=averages(sums),
             penalty_nats=None if penalty is None else penalty.item(),
         )
 
     def _total(self, batch: Any) -> tuple[Array, tuple[Array, dict[str, Array]]]:
         losses = self._objective.losses(self._net, batch)
-        metrics = {name: values.sum() for name, values in losses.metrics.items()}
-        return losses.totals.sum(), (losses.weights.sum(), metrics)
+        return losses.totals.sum(), (losses.weights.sum(), summed(losses.metrics))
 
     def _added_up(self) -> tuple[Tree, dict[str, Array]]:
         """This step's gradients and sums over all ranks; what is held is let go."""
@@ -98,9 +105,11 @@ class Stepper:
             return gradients, sums
         if gradients is None:
             gradients = tree_map(mx.zeros_like, self._net.model.trainable_parameters())
-        names = sorted({"total", "weight", "items"} | self._metrics)
+        nothing = {"total": mx.array(0.0), "weight": mx.array(0.0)}
+        nothing |= {name: mx.zeros((2,)) for name in sorted(self._objective.metric_names())}
+        names = list(nothing)
         flat: Any = tree_flatten(gradients)
-        added = self._ranks.sum([g for _, g in flat] + [mx.array(sums.get(name, 0.0)) for name in names])
+        added = self._ranks.sum([g for _, g in flat] + [sums.get(name, nothing[name]) for name in names])
         tree = tree_unflatten([(name, value) for (name, _), value in zip(flat, added, strict=False)])
         return tree, dict(zip(names, added[len(flat) :], strict=True))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lab.errors import LabError
 from lab.models.load import LoadedModel
-from lab.train.hooks import Hooks
+from lab.preference.settings import OBJECTIVES
+from lab.train.hooks import Hooks, Objective
+from lab.train.preference.objective import Preference
 from lab.train.scu.regularizer import Scu
 from lab.train.scu.settings import from_mapping
 from lab.train.settings import TrainSettings
@@ -13,9 +15,17 @@ from lab.train.sft import Sft
 
 def build_hooks(settings: TrainSettings, loaded: LoadedModel) -> Hooks:
     """What `settings` names. Raises LabError for what this lab does not have."""
-    if settings.objective != Sft.name:
-        raise LabError(f"objective: {settings.objective!r} is not known; there is {Sft.name}")
+    objective = _objective(settings)
     if settings.monitors is not None:
         raise LabError("monitors: there are none yet; leave it out")
     scu = None if settings.scu is None else Scu(from_mapping(settings.scu))
-    return Hooks(objective=Sft(), regularizer=scu)
+    return Hooks(objective=objective, regularizer=scu)
+
+
+def _objective(settings: TrainSettings) -> Objective:
+    if settings.objective == Sft.name:
+        return Sft()
+    if settings.objective in OBJECTIVES:
+        return Preference(settings.objective, settings.objective_settings)
+    known = ", ".join((Sft.name, *OBJECTIVES))
+    raise LabError(f"objective: {settings.objective!r} is not known; there are {known}")

@@ -32,6 +32,7 @@ from store.records import RunRecord
 
 if TYPE_CHECKING:
     from lab.models.load import LoadedModel
+    from lab.train.hooks import Corpus, Hooks
     from lab.train.loop import Outcome, Run, Trainer
     from lab.train.ranks import Ranks
 
@@ -132,7 +133,10 @@ def _prepared(
     from lab.train.loop import Trainer
 
     settings = from_mapping(folder.read_plan()["settings"], str(folder.plan))
-    run, trainable, parent = _load(home, folder, settings, ranks)
+    pulse.say("starting", words="reading model and data")
+    loaded, hooks, corpus = _read(home, settings, ranks)
+    prepared = _prepare(home, loaded, hooks, corpus, ranks, pulse)
+    run, trainable, parent = _trainable(folder, settings, ranks, loaded, hooks, corpus)
     trainer = Trainer(run, log, pulse, commands)
     start = _last_checkpoint(run)
     repeats = None if start else _check_repeats(home, folder, settings, run, trainer)
@@ -148,6 +152,8 @@ def _prepared(
         log.event(0, "started", words, always=True)
         for words in (*run.corpus.notices, *([repeats] if repeats else [])):
             log.event(0, "warning", words, "warning")
+        if prepared:
+            log.event(0, "prepared", prepared)
     else:
         from lab.train.checkpoints import step_of
 
@@ -156,14 +162,9 @@ def _prepared(
         return trainer.train(start)
 
 
-def _load(
-    home: Home, folder: RunFolder, settings: TrainSettings, ranks: Ranks
-) -> tuple[Run, int, str | None]:
-    """The run with its model made trainable, the number of trainable weights, and the run it goes on from."""
+def _read(home: Home, settings: TrainSettings, ranks: Ranks) -> tuple[LoadedModel, Hooks, Corpus]:
+    """The model as it is, and what it is to be trained on and with."""
     from lab.models.load import load
-    from lab.train.layers import make_trainable
-    from lab.train.loop import Run
-    from lab.train.net import split
     from lab.train.wiring import build_hooks
 
     loaded = load(settings.model, cache_dir=home.cache)
@@ -171,6 +172,36 @@ def _load(
     corpus = hooks.objective.read(loaded, settings)
     if len(corpus.train) < ranks.size:
         raise LabError(f"{len(corpus.train)} examples for {ranks.size} ranks: give more, or use fewer ranks")
+    return loaded, hooks, corpus
+
+
+def _prepare(
+    home: Home, loaded: LoadedModel, hooks: Hooks, corpus: Corpus, ranks: Ranks, pulse: Pulse
+) -> str | None:
+    """What the objective must compute with the untouched model; said in the heartbeat while it lasts."""
+    from lab.train.hooks import Preparation
+    from lab.train.net import split
+
+    def say(words: str) -> None:
+        pulse.say("starting", words=words)
+
+    preparation = Preparation(loaded, split(loaded.model), corpus, home.cache, ranks, say)
+    return hooks.objective.prepare(preparation)
+
+
+def _trainable(
+    folder: RunFolder,
+    settings: TrainSettings,
+    ranks: Ranks,
+    loaded: LoadedModel,
+    hooks: Hooks,
+    corpus: Corpus,
+) -> tuple[Run, int, str | None]:
+    """The run with its model made trainable, the number of trainable weights, and the run it goes on from."""
+    from lab.train.layers import make_trainable
+    from lab.train.loop import Run
+    from lab.train.net import split
+
     trainable = make_trainable(loaded, settings)
     parent = _take_up(loaded, settings)
     return Run(settings, folder, loaded, split(loaded.model), corpus, hooks, ranks), trainable, parent

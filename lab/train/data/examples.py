@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def encode(
     Rows of which nothing is left to learn are bad ones. Raises LabError when no row remains.
     """
     found = Encoding(str(source))
-    control = [text for text in tokenizer.get_added_vocab() if len(text) > 1]
+    control = control_tokens(tokenizer)
     said: set[str] = set()
     for row in rows:
         if row.sha256 in said:
@@ -91,19 +91,30 @@ def encode(
                 continue
         said.add(row.sha256)
         try:
-            example = _example(row, tokenizer, mask_prompt, max_seq_length, found)
+            example = example_of(row, tokenizer, mask_prompt, max_seq_length, found)
         except LabError as error:
             found.bad.append(BadRow(row.line, str(error)))
             continue
         found.examples.append(example)
-        if row.messages and any(text in str(m["content"]) for m in row.messages for text in control):
+        if spells(row.messages, control):
             found.spelling_control_tokens.append(row.line)
     if not found.examples:
         raise LabError(f"{source}: no row can be trained on: {found.bad[0]}")
     return found
 
 
-def _example(row: Row, tokenizer: Any, mask_prompt: bool, limit: int, found: Encoding) -> Example:
+def control_tokens(tokenizer: Any) -> list[str]:
+    """What a template may be written in: tokens that are picked out of a text before it is looked at."""
+    return [text for text in tokenizer.get_added_vocab() if len(text) > 1]
+
+
+def spells(messages: Iterable[Mapping[str, Any]], control: Sequence[str]) -> bool:
+    """Whether a message spells one of these tokens."""
+    return any(text in str(message["content"]) for message in messages for text in control)
+
+
+def example_of(row: Row, tokenizer: Any, mask_prompt: bool, limit: int, found: Encoding) -> Example:
+    """One row as tokens, with what happened on the way noted in `found`. Raises LabError saying why not."""
     if row.messages:
         ids, start = _chat(row, tokenizer, mask_prompt, found)
     else:

@@ -159,7 +159,7 @@ def test_what_is_missing_is_named() -> None:
         pair_losses(_logps(CHOSEN, REJECTED), None, DEFAULTS["dpo"])
     with pytest.raises(LabError, match="single answers"):
         pair_losses(_logps(CHOSEN, REJECTED), _logps(CHOSEN, REJECTED), DEFAULTS["kto"])
-    with pytest.raises(LabError, match="none of dpo"):
+    with pytest.raises(LabError, match="none of sft, dpo"):
         ObjectiveSettings(name="ppo")  # type: ignore[arg-type]
     with pytest.raises(LabError, match="beta"):
         ObjectiveSettings(name="dpo", beta=0.0)

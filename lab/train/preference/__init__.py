@@ -1,0 +1,1 @@
+"""Training on preferences: pairs as tokens, the reference, the losses of `lab.preference` in the loop."""
