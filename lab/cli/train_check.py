@@ -35,7 +35,7 @@ def row_text(row: ShownRow, most: int = ROW_CHARACTERS) -> Text:
     """A row as the model sees it. What is not learned is dimmed, and in brackets for eyes without colors."""
     from rich.text import Text
 
-    text = Text(f"\nline {row.line} · {row.tokens} tokens, {row.learned} learned\n", style="bold")
+    text = Text(f"\n{row.title}\n", style="bold")
     for piece in row.pieces:
         shown = (
             piece.text

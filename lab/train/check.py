@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lab.train.hooks import Corpus
 
 SHOWN_OVERLAPS = 5
+OTHER_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +37,19 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRow:
-    """A row of a real batch. `line` is that of its file."""
+    """A row of a real batch. `line` is that of its file, `name` which answer of a pair it is."""
 
     line: int
     tokens: int
     learned: int
     pieces: tuple[Piece, ...]
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """ "line 3, chosen · 40 tokens, 12 learned"."""
+        named = f", {self.name}" if self.name else ""
+        return f"line {self.line}{named} · {self.tokens} tokens, {self.learned} learned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +93,14 @@ def check(settings: TrainSettings, home: Home) -> Check:
     loaded = load(settings.model, cache_dir=home.cache)
     hooks = build_hooks(replace(settings, monitors=None), loaded)
     corpus = hooks.objective.read(loaded, settings)
-    trainable = make_trainable(loaded, settings)
     order = make_order(settings, corpus)
     plan = make_plan(settings, corpus, order)
     batches = [_items(corpus, batch) for batch in order.epoch(0)]
     widths = [len(batch) * max(item.length for item in batch) for batch in batches]
     read = [sum(item.length for item in batch) for batch in batches]
     largest = max(range(len(batches)), key=widths.__getitem__)
+    _prepare(hooks, loaded, corpus, order.epoch(0)[largest].train)
+    trainable = make_trainable(loaded, settings)
     measured = _measure(settings, loaded, hooks, batches[largest], widths[largest])
     micro_batch_s = measured[0] / widths[largest]
     return Check(
@@ -103,7 +112,7 @@ def check(settings: TrainSettings, home: Home) -> Check:
         padded_share=1.0 - sum(read) / sum(widths),
         trainable_parameters=trainable,
         backend=loaded.backend,
-        batch=tuple(shown_row(item, loaded.tokenizer) for item in batches[0]),
+        batch=tuple(row for item in batches[0] for row in shown_rows(item, loaded.tokenizer)),
         notices=corpus.notices,
         overlaps=tuple(_overlaps(settings)),
         measured=Measured(
@@ -116,15 +125,31 @@ def check(settings: TrainSettings, home: Home) -> Check:
     )
 
 
-def shown_row(item: Any, tokenizer: Any) -> ShownRow:
-    """A row in the words of its tokens, parted where learning begins."""
-    ids, start = item.token_ids.tolist(), max(item.start, 1)
-    parts = ((ids[:start], False), (ids[start:], True))
+def shown_rows(item: Any, tokenizer: Any) -> list[ShownRow]:
+    """An example, or both answers of a pair, in the words of its tokens, parted where learning begins."""
+    from lab.train.preference.items import Pair
+
+    if not isinstance(item, Pair):
+        ids, start = item.token_ids.tolist(), max(item.start, 1)
+        return [_shown_row(item.line, "", ids[:start], ids[start:], tokenizer)]
+    answers = (("chosen", item.chosen), ("rejected", item.rejected))
+    return [
+        _shown_row(item.line, name, item.prompt.tolist(), answer.tolist(), tokenizer)
+        for name, answer in answers
+        if len(answer)
+    ]
+
+
+def _shown_row(
+    line: int, name: str, prompt: Sequence[int], answer: Sequence[int], tokenizer: Any
+) -> ShownRow:
+    parts = ((prompt, False), (answer, True))
     return ShownRow(
-        line=item.line,
-        tokens=len(ids),
-        learned=len(ids) - start,
+        line=line,
+        tokens=len(prompt) + len(answer),
+        learned=len(answer),
         pieces=tuple(Piece(text=tokenizer.decode(part), learned=learned) for part, learned in parts if part),
+        name=name,
     )
 
 
@@ -138,6 +163,22 @@ def _items(corpus: Corpus, batch: Any) -> list[Any]:
     return sorted(items, key=lambda item: item.length)
 
 
+def _prepare(hooks: Any, loaded: Any, corpus: Corpus, rows: Sequence[int]) -> None:
+    """What the objective needs for these rows (KTO: and for some others to compare with); kept nowhere."""
+    from dataclasses import replace
+    from tempfile import TemporaryDirectory
+
+    from lab.train.hooks import Preparation
+    from lab.train.net import split
+    from lab.train.ranks import Ranks
+
+    others = [row for row in range(min(OTHER_ROWS, len(corpus.train))) if row not in rows]
+    some = replace(corpus, train=[corpus.train[row] for row in (*rows, *others)], valid=())
+    with TemporaryDirectory(prefix="lantern-check-") as cache:
+        preparation = Preparation(loaded, split(loaded.model), some, Path(cache), Ranks(), lambda _: None)
+        hooks.objective.prepare(preparation)
+
+
 def _measure(
     settings: TrainSettings, loaded: Any, hooks: Any, items: Sequence[Any], width: int
 ) -> tuple[float, int]:
@@ -148,15 +189,18 @@ def _measure(
     from lab.train.layers import recomputed_activations
     from lab.train.net import split
     from lab.train.optimizers import make_optimizer
+    from lab.train.ranks import Ranks
     from lab.train.step import Stepper
 
     loaded.model.train()
-    stepper = Stepper(split(loaded.model), hooks.objective, make_optimizer(settings))
+    net = split(loaded.model)
+    stepper = Stepper(net, hooks.objective, make_optimizer(settings))
     mx.reset_peak_memory()
     seconds = 0.0
     with recomputed_activations(loaded.model) if settings.grad_checkpoint else nullcontext():
         for _ in range(2):
             began_s = time.perf_counter()
+            hooks.objective.foresee(net, items, Ranks())
             stepper.add(items)
             stepper.update(settings.learning_rate)
             seconds = time.perf_counter() - began_s
@@ -167,7 +211,7 @@ def _overlaps(settings: TrainSettings) -> Iterable[str]:
     """Benchmark probes that the training data gives away: what they measure afterwards is memory."""
     from lab.probes.batteries import shipped
     from lab.thermometer.overlap import ProbeIndex
-    from lab.train.data.rows import read_rows, split_file
+    from lab.train.data.rows import split_file
 
     path = split_file(Path(settings.data), "train")
     if path is None:
@@ -175,11 +219,26 @@ def _overlaps(settings: TrainSettings) -> Iterable[str]:
     index = ProbeIndex(probe for probe in shipped() if probe.battery != "general")
     found = [
         f"line {overlap.line}: {overlap.where} of probe {overlap.battery}/{overlap.probe_id}"
-        for row in read_rows(path, settings).rows
-        for overlap in index.overlaps(_as_example(row))
+        for example in _examples(path, settings)
+        for overlap in index.overlaps(example)
     ]
     more = [f"… and {len(found) - SHOWN_OVERLAPS:,} more"] if len(found) > SHOWN_OVERLAPS else []
     return found[:SHOWN_OVERLAPS] + more
+
+
+def _examples(path: Path, settings: TrainSettings) -> Iterable[Any]:
+    from lab.thermometer.rows import Example
+    from lab.train.data.rows import read_rows
+    from lab.train.preference.data import read_pairs
+
+    if settings.objective == "sft":
+        return [_as_example(row) for row in read_rows(path, settings).rows]
+    return [
+        Example(row.line, row.messages[-1].content, answer)
+        for row in read_pairs(path, single_answers=settings.objective == "kto").rows
+        for answer in (row.chosen, row.rejected)
+        if answer is not None
+    ]
 
 
 def _as_example(row: Any) -> Any:

@@ -17,6 +17,7 @@ from lab.train.schedule import mean_rate
 from lab.train.settings import TrainSettings, from_mapping
 
 if TYPE_CHECKING:
+    from lab.textfiles import BadRow
     from store.queries.runs import RunCost
 
 EARLIER_RUNS = 200
@@ -57,31 +58,30 @@ class Outlook:
 
 def outlook(settings: TrainSettings, earlier: Sequence[Earlier] = (), *, float_bytes: int = 4) -> Outlook:
     """How long, how hard and how large the run would be. Raises LabError where its data is of no use."""
-    from lab.train.data.rows import general_rows, read_rows, split_file
+    from lab.train.data.rows import general_rows, split_file
 
     data = Path(settings.data)
     train = split_file(data, "train")
     if train is None:
         raise LabError(f"{data}: there is no train.jsonl")
-    rows = read_rows(train, settings)
+    rows = _read(train, settings)
     valid = split_file(data, "valid")
-    held_out = len(read_rows(valid, settings).rows) if valid is not None else 0
+    held_out = _read(valid, settings).count if valid is not None else 0
     replay = len(general_rows()) if settings.replay and settings.replay.data == "general" else 0
     layers = layers_of(settings)
     said = [] if valid is not None else ["No valid.jsonl: held-out loss cannot be watched."]
     if rows.bad:
         said.append(f"{len(rows.bad)} rows cannot be used; the first: {rows.bad[0]}")
-    figures, steps = pressure_of_run(settings, len(rows.rows), layers, replay)
+    figures, steps = pressure_of_run(settings, rows.count, layers, replay)
     before = [pressure_of_run(*_as_run(run, layers))[0] for run in earlier if run.examples]
-    longest = max(_characters(row) for row in rows.rows)
     return Outlook(
         settings=settings,
-        examples=len(rows.rows),
+        examples=rows.count,
         held_out=held_out,
         steps=steps,
         pressure=figures,
         layers=layers,
-        memory=_memory(settings, longest, float_bytes),
+        memory=_memory(settings, rows.longest_characters, float_bytes),
         seconds=_seconds(settings, steps, earlier),
         data_warnings=tuple(said),
         pressure_warnings=tuple(warnings(figures, before)),
@@ -157,9 +157,11 @@ def _memory(settings: TrainSettings, longest_characters: int, float_bytes: int) 
         return None
     tokens = min(settings.max_seq_length, math.ceil(longest_characters / CHARACTERS_A_TOKEN) + 16)
     stored = sum(path.stat().st_size for path in folder.glob("model*.safetensors"))
+    # Of a pair both conversations are in the batch.
+    rows = settings if settings.objective == "sft" else replace(settings, batch_size=2 * settings.batch_size)
     return estimate(
         shape,
-        settings,
+        rows,
         weight_bytes=round(stored * _widening(config, float_bytes)),
         longest_row=tokens,
         float_bytes=float_bytes,
@@ -197,8 +199,29 @@ def _work(settings: TrainSettings) -> tuple[object, ...]:
     )
 
 
-def _characters(row: Any) -> int:
-    return len(row.text) + sum(len(str(message["content"])) for message in row.messages)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a data file holds, and how long the longest conversation in it is."""
+
+    count: int
+    bad: tuple[BadRow, ...]
+    longest_characters: int
+
+
+def _read(path: Path, settings: TrainSettings) -> _Rows:
+    from lab.train.data.rows import read_rows
+    from lab.train.preference.data import read_pairs
+
+    if settings.objective == "sft":
+        file = read_rows(path, settings)
+        said = [len(row.text) + sum(len(str(m["content"])) for m in row.messages) for row in file.rows]
+        return _Rows(len(file.rows), file.bad, max(said))
+    pairs = read_pairs(path, single_answers=settings.objective == "kto")
+    said = [
+        sum(len(m.content) for m in row.messages) + max(len(row.chosen or ""), len(row.rejected or ""))
+        for row in pairs.rows
+    ]
+    return _Rows(len(pairs.rows), pairs.bad, max(said))
 
 
 def _config(model: str) -> dict[str, Any]:

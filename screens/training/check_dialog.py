@@ -122,7 +122,7 @@ def rows(seen: Check) -> Content:
 
 
 def _row(row: ShownRow) -> Content:
-    said = Content.styled(f"line {row.line} · {row.tokens} tokens, {row.learned} learned", "bold $primary")
+    said = Content.styled(row.title, "bold $primary")
     pieces = [
         Content.styled(
             safe_text(shortened(piece.text, ROW_CHARACTERS)), "" if piece.learned else "$muted italic"

@@ -23,7 +23,7 @@ def mismatched(pairs: Sequence[Pair]) -> dict[str, Pair]:
     """
     found = {}
     for place, pair in enumerate(pairs):
-        around = (*pairs[place + 1 :], *pairs[:place])
+        around = (pairs[(place + step) % len(pairs)] for step in range(1, len(pairs)))
         other = next((one for one in around if not np.array_equal(one.prompt, pair.prompt)), None)
         if other is None:
             raise LabError("kto compares answers to different prompts; here all prompts are the same")

@@ -78,7 +78,7 @@ class Preference:
             return None
         pairs = [*corpus.train, *corpus.valid]
         if self.settings.name == "kto":
-            self._mismatched = {**mismatched(corpus.valid), **mismatched(corpus.train)}
+            self._mismatched = mismatched(pairs)
             pairs += self._mismatched.values()
         file = ReferenceFile(preparation.cache, loaded.record, loaded.device)
         self._reference = file.read_on_all(preparation.ranks)

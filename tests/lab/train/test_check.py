@@ -18,6 +18,7 @@ from lab.train.settings import LoraParameters, TrainSettings, as_mapping
 from store.home import Home
 from tests.hostile import HOSTILE
 from tests.lab.train import runs
+from tests.lab.train.preference.pairs import write_pairs
 from tests.models import tiny_model
 
 
@@ -96,3 +97,27 @@ def test_hostile_texts_are_shortened_whole(text: str) -> None:
 def test_nothing_to_train_on_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"there is no train\.jsonl"):
         outlook(TrainSettings(data=str(tmp_path)))
+
+
+def test_both_answers_of_a_pair_are_shown_and_a_step_on_pairs_is_measured(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    data = write_pairs(tmp_path / "pairs")
+    probe = next(probe for probe in shipped() if probe.battery == "core")
+    with (data / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"prompt": probe.prompt, "chosen": "Yes.", "rejected": "No."}) + "\n")
+    home = Home.resolve(tmp_path / "home")
+    for objective in ("dpo", "kto"):
+        given = replace(settings, data=str(data), objective=objective)
+        seen = check(given, home)
+        assert [row.name for row in seen.batch] == ["chosen", "rejected"] * 2
+        assert (seen.examples, seen.held_out, outlook(given).examples) == (25, 6, 25)
+        for chosen, rejected in zip(seen.batch[::2], seen.batch[1::2], strict=True):
+            assert chosen.line == rejected.line and chosen.pieces[0] == rejected.pieces[0]
+            assert chosen.pieces[1].text.startswith("stone") and rejected.pieces[1].text.startswith("river")
+        assert seen.measured.step_ms > 0
+        assert any(f"same prompt of probe core/{probe.id}" in line for line in seen.overlaps)
+        assert read_check(json.loads(json.dumps(asdict(seen)))) == seen
+    assert not list((home.cache).glob("references/*"))
