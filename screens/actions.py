@@ -92,6 +92,13 @@ SCREENS: tuple[ScreenSpec, ...] = (
         "screens.training.screen:TrainingScreen",
         "watch runs as they train, and steer them.",
     ),
+    ScreenSpec(
+        "runs",
+        "6",
+        "Gates",
+        "screens.runs.screen:RunsScreen",
+        "curricula, gates, safety strips, experiments, adapters.",
+    ),
 )
 
 _APP = (
@@ -217,6 +224,32 @@ _TRAINING = (
     Action("training.refresh", ("f5",), "Refresh", "Read runs and store again."),
 )
 
+_RUNS = (
+    Action(
+        "runs.kind-on",
+        ("right_square_bracket", "right", "l"),
+        "Next kind",
+        "Gates, strips, experiments, adapters …",
+        footer=True,
+    ),
+    Action("runs.kind-back", ("left_square_bracket", "left", "h"), "Kind before", "The kind before."),
+    Action(
+        "runs.new",
+        ("n",),
+        "Experiment",
+        "Write an experiment down, or what came of the one chosen.",
+        footer=True,
+    ),
+    Action(
+        "runs.report",
+        ("o",),
+        "Report",
+        "Write the report of the curriculum or run as HTML and Markdown.",
+        footer=True,
+    ),
+    Action("runs.refresh", ("f5",), "Refresh", "Read the store again."),
+)
+
 _SCORE = (
     Action("score.instrument", ("i",), "Instrument", "Score by the next instrument.", footer=True),
     Action("score.instrument-before", ("I",), "Instrument before", "Score by the instrument before."),
@@ -298,6 +331,7 @@ ACTIONS: tuple[Action, ...] = (
     *_LIVE,
     *_COMPARE,
     *_TRAINING,
+    *_RUNS,
     *_SCORE,
     *_LIST,
     *_TAPE,
@@ -314,6 +348,7 @@ SCOPE_TITLES = {
     "live": "Live",
     "compare": "Compare",
     "training": "Train",
+    "runs": "Runs & gates",
     "score": "Score",
     "list": "In a list",
     "tape": "On the token tape",

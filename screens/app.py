@@ -307,6 +307,9 @@ class LanternApp(App[None]):
     async def action_show_training(self) -> None:
         await self.show_screen("training")
 
+    async def action_show_runs(self) -> None:
+        await self.show_screen("runs")
+
     async def show_screen(self, screen_id: str) -> LabScreen:
         """Bring a screen to the front and return it, mounted."""
         while len(self.screen_stack) > 1:

@@ -63,3 +63,7 @@ def open_lab(home: Path | None = None, model: str | None = None, demo: bool = Fa
 
 if __name__ == "__main__":
     main()
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ from screens.formats import clip
 PAGE = 200
 PAGES_KEPT = 24
 
-_STYLE_NAMES = ("muted", "accent", "good", "warn", "strong", "cursor", "blurred", "mark")
+_STYLE_NAMES = ("muted", "accent", "good", "warn", "bad", "strong", "cursor", "blurred", "mark")
 
 Row = TypeVar("Row")
 Fetch = Callable[[int, int], Awaitable[Sequence[Row]]]
@@ -60,6 +60,7 @@ class VirtualList(ScrollView, Generic[Row], can_focus=True):
         .list--accent { color: $secondary; }
         .list--good { color: $success; }
         .list--warn { color: $warning; }
+        .list--bad { color: $error; }
         .list--strong { text-style: bold; }
         .list--mark { color: $primary; text-style: bold; }
         .list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }

@@ -16,6 +16,7 @@ from screens.compare.tape import PairTape
 from screens.config import LabState, _meet, _normal, check_keymap, load_keymap, load_state, save_state
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
+from screens.runs.screen import RunsScreen
 from screens.score.screen import ScoreScreen
 from screens.theme.ramp import token_styles
 from screens.theme.themes import SHIPPED, user_themes
@@ -30,6 +31,7 @@ OWNERS = {
     "live": LiveScreen,
     "compare": CompareScreen,
     "training": TrainingScreen,
+    "runs": RunsScreen,
     "score": ScoreScreen,
     "list": VirtualList,
     "tape": TokenTape,
@@ -63,6 +65,7 @@ def test_screens_load_by_name_and_know_their_id() -> None:
         ("live", "live"),
         ("compare", "compare"),
         ("training", "training"),
+        ("runs", "runs"),
     ]
 
 
