@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from lab.compare.plan import Question
     from lab.measure.instrument import Instrument
+    from store.queries import ProbeRow
     from store.service import StoreService
 
 CORE = "core"
@@ -23,16 +25,21 @@ def questions_of(
     probes: Sequence[str] | None,
     prompts: Sequence[str] | None,
     limit: int | None,
+    default: Sequence[str] = (CORE,),
 ) -> tuple[list[Question], str]:
-    """What is asked, and that in words: the core probes unless something is named."""
+    """What is asked, and that in words: the probes of the `default` batteries unless something is named.
+
+    Several batteries take turns, so that the first so many are some of each.
+    """
     from lab.probes import from_row
 
     rows = [one_probe(store, name, None) for name in dict.fromkeys(probes or ())]
     words = [row.id for row in rows] if len(rows) <= 2 else [f"{len(rows)} probes"]
     if batteries or domains or not (probes or prompts):
-        of = [*dict.fromkeys(batteries or (CORE,))]
+        of = [*dict.fromkeys(batteries or default)]
         known = {(row.battery, row.id) for row in rows}
-        rows += [row for row in matching_probes(store, "", of, domains) if (row.battery, row.id) not in known]
+        found = [row for row in matching_probes(store, "", of, domains) if (row.battery, row.id) not in known]
+        rows += _in_turns(found)
         words.append(", ".join(of) + (f" ({', '.join(domains)})" if domains else ""))
     if prompts:
         words.append("1 prompt" if len(prompts) == 1 else f"{len(prompts)} prompts")
@@ -40,6 +47,16 @@ def questions_of(
     if limit is not None and limit < len(questions):
         return questions[:limit], f"{' + '.join(words)}, first {limit}"
     return questions, " + ".join(words)
+
+
+def _in_turns(rows: Sequence[ProbeRow]) -> list[ProbeRow]:
+    """The first probe of every battery, then the second of every, and so on."""
+    turn: Counter[str] = Counter()
+    numbered = []
+    for place, row in enumerate(rows):
+        numbered.append((turn[row.battery], place, row))
+        turn[row.battery] += 1
+    return [row for _, _, row in sorted(numbered, key=lambda item: item[:2])]
 
 
 def refuse_unscorable(questions: Sequence[Question], by: Instrument) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from lab.cli.pairs_files import export_file, import_file
 from lab.cli.pairs_suggest import suggest
 
 app = typer.Typer(
@@ -12,3 +13,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("suggest")(suggest)
+app.command("import")(import_file)
+app.command("export")(export_file)

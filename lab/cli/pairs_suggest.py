@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from store.service import StoreService
 
 DEFAULT_PAIRS = 30
+BATTERIES = ("general", "direction")
+"""What is asked unless something is named: the probes of no gate, so that the pairs can be trained on."""
 EXAMPLE = """Examples:
 
   lantern pairs suggest --limit 20 --n 30
@@ -89,7 +91,11 @@ def suggest(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make answers at several temperatures, score them, and put pairs up to be judged."""
+    """Make answers at several temperatures, score them, and put pairs up to be judged.
+
+    Asked are the general and the direction probes unless others are named; those of gates, such as core, can
+    be curated but are not trained on.
+    """
     named = battery or domain or probe or prompt
     if resume is not None and (named or stored or answer):
         raise LabError("a sweep that goes on keeps its probes: give --resume ID without them")
@@ -117,7 +123,7 @@ def suggest(
         if answer:
             _two(store, (answer[0], answer[1]), to_do, as_json=as_json)
             return
-        questions, asked = questions_of(store, battery, domain, probe, prompt, limit)
+        questions, asked = questions_of(store, battery, domain, probe, prompt, limit, default=BATTERIES)
         refuse_unscorable(questions, to_do.by)
         if stored:
             _from_stored(store, questions, to_do, as_json=as_json)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,7 +32,7 @@ class PairFormat:
     words: str
     write: Callable[[PreferencePair], list[Row] | LeftOut]
     read: Callable[[Row], PreferencePair]
-    container: Literal["jsonl", "json"] = "jsonl"
+    container: Literal["jsonl", "json", "parquet"] = "jsonl"
 
 
 def write_rows(pairs: Iterable[PreferencePair], to: PairFormat) -> tuple[list[Row], list[LeftOut]]:
@@ -181,7 +182,7 @@ def _write_mlx_lm_lora(pair: PreferencePair) -> list[Row] | LeftOut:
 
 
 def _read_mlx_lm_lora(row: Row) -> PreferencePair:
-    system = (Message("system", _text(row, "system")),) if "system" in row else ()
+    system = _system(row)
     messages = (*system, Message("user", _text(row, "prompt")))
     return _pair(row, messages, _text(row, "chosen"), _text(row, "rejected"))
 
@@ -221,7 +222,7 @@ def _write_sharegpt(pair: PreferencePair) -> list[Row]:
 
 def _read_sharegpt(row: Row) -> PreferencePair:
     turns = _list(row, "conversations")
-    system = (Message("system", _text(row, "system")),) if "system" in row else ()
+    system = _system(row)
     messages = (*system, *(_sharegpt(turn, f"conversations[{n}]") for n, turn in enumerate(turns)))
     chosen, rejected = (_sharegpt(row.get(name), name) for name in ("chosen", "rejected"))
     return _pair(row, messages, chosen.content, rejected.content)
@@ -243,9 +244,7 @@ def _write_alpaca(pair: PreferencePair) -> list[Row] | LeftOut:
 def _read_alpaca(row: Row) -> PreferencePair:
     given = row.get("input")
     asked = _text(row, "instruction") + (f"\n{given}" if given else "")
-    # Files from elsewhere write an empty system text where they mean none.
-    has_system = "system" in row if EXTRA in row else bool(row.get("system"))
-    messages = [Message("system", _text(row, "system"))] if has_system else []
+    messages = [*_system(row)]
     for number, turn in enumerate(row.get("history") or []):
         if not (isinstance(turn, list) and len(turn) == 2 and all(isinstance(text, str) for text in turn)):
             raise LabError(f"history[{number}]: expected a list of two texts")
@@ -296,16 +295,40 @@ def _pair(row: Row, messages: Sequence[Message], chosen: str, rejected: str) -> 
         raise LabError("a system message may only come first")
     extra = row.get(EXTRA)
     known = extra if isinstance(extra, dict) else {}
-    given = {name: known.get(name, row.get(name)) for name in _EXTRA_FIELDS}
-    for name in ("chosen", "rejected"):
-        if given[f"{name}_score"] is None and isinstance(row.get(f"{name}_rating"), int | float):
-            given[f"{name}_score"] = float(row[f"{name}_rating"])
+    ratings = [_number(row.get(f"{name}_rating")) for name in ("chosen", "rejected")]
+    scores = [
+        _number(known.get(f"{name}_score", row.get(f"{name}_score", rating)))
+        for name, rating in zip(("chosen", "rejected"), ratings, strict=True)
+    ]
     identity = known.get("id") or _identity(
         {"prompt": _chat(messages), "chosen": chosen, "rejected": rejected}
     )
     return PreferencePair(
-        id=str(identity), messages=tuple(messages), chosen=chosen, rejected=rejected, **given
+        id=str(identity),
+        messages=tuple(messages),
+        chosen=chosen,
+        rejected=rejected,
+        chosen_model=_name(known.get("chosen_model", row.get("chosen_model"))),
+        rejected_model=_name(known.get("rejected_model", row.get("rejected_model"))),
+        chosen_score=scores[0],
+        rejected_score=scores[1],
+        probe=_name(known.get("probe", row.get("probe"))),
+        is_stated=known.get("is_stated") is not False and (ratings[0] is None or ratings[0] != ratings[1]),
     )
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; of anything else that a foreign file has in its place nothing is known."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _implicit(row: Row, chosen: Sequence[Message], rejected: Sequence[Message]) -> PreferencePair:
@@ -319,6 +342,7 @@ def _implicit(row: Row, chosen: Sequence[Message], rejected: Sequence[Message]) 
 
 def _extra(pair: PreferencePair) -> Row:
     known = {name: getattr(pair, name) for name in _EXTRA_FIELDS}
+    known["is_stated"] = None if pair.is_stated else False
     return {EXTRA: {"id": pair.id, **{name: value for name, value in known.items() if value is not None}}}
 
 
@@ -379,6 +403,12 @@ def _sharegpt(turn: Any, name: str) -> Message:
     if sender not in _SHAREGPT_ROLES or not isinstance(turn.get("value"), str):
         raise LabError(f"{name}: expected from (human, gpt or system) and value as text")
     return Message(_SHAREGPT_ROLES[sender], turn["value"])
+
+
+def _system(row: Row) -> tuple[Message, ...]:
+    # Files from elsewhere write an empty system text, or null, where they mean none.
+    has_system = "system" in row if EXTRA in row else bool(row.get("system"))
+    return (Message("system", _text(row, "system")),) if has_system else ()
 
 
 def _kind(row: Row, name: str) -> str:

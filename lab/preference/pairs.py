@@ -21,6 +21,7 @@ class PreferencePair:
     """Two answers to one conversation, of which `chosen` was preferred.
 
     `messages` ends with the user's turn. Models, scores and the probe are None where they are not known.
+    `is_stated` is false where a file holds two answers but no preference between them.
     """
 
     id: str
@@ -32,6 +33,7 @@ class PreferencePair:
     chosen_score: float | None = None
     rejected_score: float | None = None
     probe: str | None = None
+    is_stated: bool = True
 
     @property
     def system(self) -> str | None:

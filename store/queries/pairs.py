@@ -82,6 +82,15 @@ class JudgedPair:
         return self.first if answer_id == self.first.id else self.second
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPair:
+    """A pair that is stored, its texts by answer, and who has judged it."""
+
+    pair: PairRecord
+    texts: Mapping[str, str]
+    raters: frozenset[str]
+
+
 def sweep(con: DuckDBPyConnection, sweep_id: str) -> SweepRecord | None:
     """A sweep by its id."""
     found = dicts(con, "SELECT * FROM sweep WHERE id = ? LIMIT 1", [sweep_id])
@@ -167,6 +176,39 @@ def probe_fields(con: DuckDBPyConnection, probe_sha256s: Sequence[str]) -> dict[
 def known_pairs(con: DuckDBPyConnection) -> frozenset[str]:
     """Ids of all pairs ever put up."""
     return frozenset(row[0] for row in con.execute("SELECT DISTINCT id FROM pair").fetchall())
+
+
+def pairs_called(con: DuckDBPyConnection, names: Sequence[str]) -> dict[str, KnownPair]:
+    """Stored pairs by id or by the id that they had in the file they came from; the latest of a name."""
+    found = dicts(
+        con,
+        """
+        WITH named AS (SELECT unnest(?::VARCHAR[]) AS name),
+        a AS (
+            SELECT id, text, said_of_probe ->> 'pair_id' AS original FROM pair_answer
+            WHERE imported AND said_of_probe ->> 'pair_id' IN (SELECT name FROM named)),
+        wanted AS (
+            SELECT p.*, p.id AS name FROM pair p WHERE p.id IN (SELECT name FROM named)
+            UNION ALL BY NAME
+            SELECT p.*, a.original AS name FROM pair p JOIN a ON a.id = p.first_id),
+        raters AS (
+            SELECT pair_id, list(DISTINCT rater) AS raters FROM judgement
+            WHERE pair_id IN (SELECT id FROM wanted) GROUP BY pair_id)
+        SELECT w.*, f.text AS first_text, s.text AS second_text, coalesce(r.raters, []) AS raters
+        FROM wanted w
+        JOIN pair_answer f ON f.id = w.first_id JOIN pair_answer s ON s.id = w.second_id
+        LEFT JOIN raters r ON r.pair_id = w.id
+        ORDER BY w.recorded_at
+        """,
+        [list(dict.fromkeys(names))],
+    )
+    known: dict[str, KnownPair] = {}
+    for row in found:
+        name, raters = row.pop("name"), frozenset(row.pop("raters"))
+        first, second = row.pop("first_text"), row.pop("second_text")
+        record = PairRecord(**with_times(row))
+        known[name] = KnownPair(record, {record.first_id: first, record.second_id: second}, raters)
+    return known
 
 
 def judgement_log(con: DuckDBPyConnection) -> list[JudgementRecord]:

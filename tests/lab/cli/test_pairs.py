@@ -47,7 +47,9 @@ def sql(home: Path, text: str) -> list[tuple[Any, ...]]:
 def test_a_sweep_keeps_every_answer_with_its_score_and_puts_up_pairs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    document = suggested(capsys, tmp_path, "--limit", "3", "--n", "8", "--temperatures", "0.1,0.7,1.0,1.3")
+    document = suggested(
+        capsys, tmp_path, "--battery", "core", "--limit", "3", "--n", "8", "--temperatures", "0.1,0.7,1.0,1.3"
+    )
     assert (document["answers"], document["instrument"]) == (12, "lantern-v1")
     assert len(document["pairs"]) == sum(document["strata"].values()) == 8
     answers = sql(
@@ -120,7 +122,7 @@ def test_what_cannot_be_is_said_in_one_line(
 def test_ctrl_c_keeps_what_is_finished_and_resume_ends_as_if_nothing_had_been(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("--limit", "2", "--max-tokens", "24", "--n", "12", "--batch-size", "2")
+    arguments = ("--battery", "core", "--limit", "2", "--max-tokens", "24", "--n", "12", "--batch-size", "2")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     here(capsys, whole, "suggest", *arguments)
 

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import LabError
+from lab.preference.elsewhere import ALL
 from lab.preference.formats import FORMATS, PairFormat, dataset_info, kto_pairs, read_row, write_rows
 from lab.preference.pairs import Message, PreferencePair
 
 TEXT = st.text(max_size=60)
 SCORE = st.none() | st.floats(-50, 50)
-PAIRED = [made for name, made in FORMATS.items() if name != "kto"]
+PAIRED = [made for name, made in ALL.items() if name != "kto"]
 
 
 @st.composite
