@@ -127,11 +127,16 @@ def export_file(
     tell_written(done)
 
 
+def reasons_in_words(done: Written) -> list[str]:
+    """What was left out and why, a line a reason."""
+    return [f"left out: {n}, {reason}" for reason, n in done.reasons.items()]
+
+
 def tell_written(done: Written) -> None:
     """Say what was written and what was left out."""
     for note in done.notes:
         notice(note)
-    for reason, n in done.reasons.items():
-        say(f"left out: {n}, {reason}")
+    for words in reasons_in_words(done):
+        say(words)
     held_out = f", {done.valid} held out" if done.valid else ""
     say(f"{done.train + done.valid} pairs written{held_out}: {', '.join(map(str, done.files))}")

@@ -27,7 +27,9 @@ EXAMPLE = """Examples:
 
   lantern train --data ./data --mask-prompt --check
 
-  lantern train --objective orpo --data ./pairs
+  lantern train --objective orpo
+
+  lantern train --objective dpo --data ./pairs
 
   lantern train --resume last
 """
@@ -42,7 +44,12 @@ def command(
         typer.Option("--objective", help="sft, dpo, dpop, ipo, orpo, simpo, cpo or kto: its recipe too."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="A directory with train.jsonl and valid.jsonl, or a file.")
+        str | None,
+        typer.Option(
+            "--data",
+            help="A directory with train.jsonl and valid.jsonl, or a file; for preferences, without it, the "
+            "pairs that you have curated.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -101,9 +108,9 @@ def command(
     if "MLX_RANK" in os.environ:
         return _train_here(where, recipe, given, changes or [], resume)
     if check:
-        return _check(where, _placed(_settings(recipe, given, changes or [])), as_json)
+        return _check(where, _placed(_settings(where, recipe, given, changes or [])), as_json)
     if resume is None:
-        folder = _created(where, _settings(recipe, given, changes or []))
+        folder = _created(where, _settings(where, recipe, given, changes or []))
     else:
         folder = find_run(where, resume)
         _check_resumable(folder)
@@ -113,13 +120,16 @@ def command(
 command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 
-def _settings(recipe: str | None, options: dict[str, Any], changes: list[str]) -> TrainSettings:
-    from lab.preference.settings import read_objective
+def _settings(home: Home, recipe: str | None, options: dict[str, Any], changes: list[str]) -> TrainSettings:
+    from lab.preference.settings import OBJECTIVES, read_objective
     from lab.train.recipe import Recipe, find_recipe, with_changes
 
     found = find_recipe(recipe) if recipe else Recipe("lantern train", {}, {})
     given = {**options, **with_changes(found.values, changes)}
-    if "data" not in {**found.values, **{key: value for key, value in given.items() if value is not None}}:
+    known = {**found.values, **{key: value for key, value in given.items() if value is not None}}
+    if "data" not in known and known.get("objective") in OBJECTIVES:
+        given["data"] = _curated(home)
+    elif "data" not in known:
         raise LabError("no data: give --data with a directory that holds train.jsonl and valid.jsonl")
     settings = found.settings(**given)
     if settings.objective != "sft":
@@ -127,6 +137,21 @@ def _settings(recipe: str | None, options: dict[str, Any], changes: list[str]) -
     if not Path(settings.data).expanduser().exists():
         raise LabError(f"no data at {settings.data}: give a directory with train.jsonl, or a JSONL file")
     return settings
+
+
+def _curated(home: Home) -> str:
+    """The curated pairs of the store as a data directory under the lab's home; what is left out is said."""
+    from lab.cli.pairs_files import reasons_in_words
+    from lab.cli.stored import open_store
+    from lab.preference.writing import PAIRS_FOLDER, write_pair_dataset
+    from store.ids import new_id
+
+    with open_store(home.path) as store:
+        done = write_pair_dataset(store, home.path / PAIRS_FOLDER / new_id())
+    for note in (*done.notes, *reasons_in_words(done)):
+        notice(note)
+    notice(f"curated pairs: {done.train} to train on, {done.valid} held out, in {done.files[0].parent}")
+    return str(done.files[0].parent)
 
 
 def _placed(settings: TrainSettings) -> TrainSettings:
@@ -207,6 +232,6 @@ def _train_here(
     ranks = join_ranks()
     path = b""
     if ranks.is_first:
-        folder = find_run(home, resume) if resume else _created(home, _settings(recipe, given, changes))
+        folder = find_run(home, resume) if resume else _created(home, _settings(home, recipe, given, changes))
         path = str(folder.path).encode()
     return train_run(home, RunFolder(Path(ranks.from_first(path).decode())))

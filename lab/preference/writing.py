@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DATASET_INFO = "dataset_info.json"
 LLAMA_FACTORY = ("sharegpt", "alpaca")
 TRAINING_FORMAT = "trl-chat"
+PAIRS_FOLDER = "pairs"
+"""Under the lab's home: the data directories of runs on curated pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +159,17 @@ def write_pair_dataset(
     """
     selection = selection_of(service, raters=raters, policy=policy, gates=gates)
     if not selection.pairs:
-        why = "; ".join(f"{n} {reason}" for reason, n in selection.reasons.items())
+        why = "; ".join(f"{n}: {reason}" for reason, n in selection.reasons.items())
+        if not why:
+            raise LabError(
+                "no pair has a verdict yet: `lantern pairs suggest` puts pairs up, the Curate screen judges"
+            )
         raise LabError(
-            f"no curated pair to train on ({why})"
-            if why
-            else "no pair has a verdict yet: `lantern pairs "
-            "suggest` puts pairs up, the Curate screen takes verdicts"
+            f"no curated pair to train on ({why}); to choose otherwise, `lantern pairs export` them and "
+            "train on that with --data"
         )
+    for place in (folder.parent, folder):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
     return write_selection(selection, folder, TRAINING_FORMAT, service.home, share=share, seed=seed)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab.cli import output, pairs_suggest
+from lab.cli import output, pairs_suggest, train
 from lab.preference.candidates import ACCEPT, PUSH_BACK
 from store.home import Home
 from store.queries import pairs as ask
@@ -151,3 +151,31 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_ends_as_if_nothing_had_been(
     with stored(broken) as service:
         sweep = service.query(ask.sweep, document["sweep"])
         assert sweep is not None and len(service.query(ask.swept, sweep.id)) == len(sweep.answers)
+
+
+def test_verdicts_are_exported_and_trained_on_without_naming_any_data(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source, home = tmp_path / "pairs.jsonl", tmp_path / "home"
+    rows = [{"prompt": f"Question {n}?", "chosen": f"Yes, {n}.", "rejected": f"No {n}"} for n in range(20)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{}\n", "utf-8")
+    brought = here(capsys, home, "import", str(source), code=1)
+    assert "pairs.jsonl: line 21: expected" in brought.err and "20 pairs (trl) kept" in brought.out
+    out = tmp_path / "out.json"
+    assert "end the name so" in here(capsys, home, "export", "--out", str(out), code=1).err
+    written = here(capsys, home, "export", "--out", str(out), "--format", "sharegpt", "--json")
+    document = json.loads(written.out)
+    assert document["train"] == 20 and document["left_out"] == [] and len(document["files"]) == 2
+    elsewhere = tmp_path / "elsewhere"
+    here(capsys, elsewhere, "import", str(out))
+    back = tmp_path / "back.json"
+    here(capsys, elsewhere, "export", "--out", str(back), "--format", "sharegpt")
+    assert back.read_bytes() == out.read_bytes()
+    settings = train._settings(Home.resolve(home), "orpo", {"objective": "orpo"}, [])
+    assert "curated pairs: 18 to train on, 2 held out" in capsys.readouterr().err
+    (folder,) = (home / "pairs").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["train.jsonl", "valid.jsonl"]
+    assert settings.data == str(folder) and settings.objective == "orpo"
+    assert call(capsys, "store", "check", "--home", str(home)).code == 0
+    nothing = call(capsys, "train", "--objective", "dpo", "--home", str(tmp_path / "empty"))
+    assert nothing.code == 1 and "no pair has a verdict yet" in nothing.err
