@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from lab.compare.overlay import Reading, overlay
 from lab.conditions import condition
@@ -25,7 +26,7 @@ from lab.models.gated import attach, shares_weights
 from lab.models.load import LoadedModel
 from lab.models.template import Rendered, render
 from lab.protocol import Ask, Done, Event, Finished, Overlaid, Overlay, Progress, Started, Token
-from store.journal import Journal, new_id, utc_now
+from store.journal import new_id, utc_now
 from store.records import AdapterRecord, ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
 
 PROGRESS_EVERY_S = 0.5
@@ -44,10 +45,16 @@ class _Answer:
     tokens: list[TokenStat] = dataclasses.field(default_factory=list)
 
 
+class Sink(Protocol):
+    """Where records go: a journal, or whoever keeps them for one."""
+
+    def append(self, record: Record, *, durable: bool = False) -> None: ...
+
+
 class Session:
     """A loaded model with a journal. Not thread-safe: it lives on the thread that loaded the model."""
 
-    def __init__(self, loaded: LoadedModel, journal: Journal) -> None:
+    def __init__(self, loaded: LoadedModel, journal: Sink) -> None:
         self.loaded = loaded
         self._journal = journal
         self._written: set[str] = set()

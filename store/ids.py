@@ -1,4 +1,4 @@
-"""Ids and times as every producer makes them: UUIDv7 and naive UTC."""
+"""Ids and times as every producer makes them: UUIDv7 (UUIDv5 where they follow from others), naive UTC."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def new_id() -> str:
     milliseconds, fraction = divmod(_next_tick(), _FRACTIONS)
     random_bits = secrets.randbits(62)
     return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random_bits))
+
+
+def derived_id(of: str, *parts: object) -> str:
+    """The id that follows from the id `of` and `parts`: what is done once more gets the same (UUIDv5)."""
+    return str(uuid.uuid5(uuid.UUID(of), "/".join(map(str, parts))))
 
 
 def utc_now() -> str:

@@ -315,12 +315,16 @@ def _trained(record: MetricRecord) -> str:
 
 
 def _measured(record: MetricRecord) -> str:
+    from lab.train.monitors.words import line_of
+
     if record.source == "valid":
         best = " · best so far" if record.values.get("best") else ""
         loss, perplexity = record.values.get("loss_nats"), record.values.get("perplexity")
         return (
             f"{record.step:>6}  held-out loss {number(loss, 4)} nats, perplexity {number(perplexity)}{best}"
         )
+    if (line := line_of(record)) is not None:
+        return f"{record.step:>6}  {record.source}: {line}"
     values = ", ".join(f"{name} {number(value, 4)}" for name, value in record.values.items())
     words = ", ".join(f"{name}: {text}" for name, text in record.words.items())
     return f"{record.step:>6}  {record.source}: {'; '.join(filter(None, (values, words)))}"

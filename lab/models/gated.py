@@ -5,7 +5,8 @@ The base's weights stay where they are, once; what is attached can be taken off 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
@@ -71,6 +72,30 @@ def detach(loaded: LoadedModel) -> None:
     for name in gate.placed:
         _put(gate.modules, name, gate.modules[name])
     gate.reset()
+
+
+@contextmanager
+def in_place_of(loaded: LoadedModel, path: str | Path) -> Iterator[AdapterRecord]:
+    """Attach one adapter for a time, in place of whatever stands in its layers now.
+
+    Those are the trainable layers of a model in training: they hold the very weights that `path` was saved
+    from, know no gate, and come back afterwards as they were.
+    """
+    adapter = _read(path)
+    standing = dict(loaded.model.named_modules())
+    missing = [name for name in adapter.modules() if name not in standing]
+    if missing:
+        raise LabError(
+            f"{adapter.weights}: this model has no {missing[0]}: the adapter was made for another one"
+        )
+    before = {name: standing[name] for name in adapter.modules()}
+    try:
+        (record,) = attach(loaded, [adapter])
+        yield record
+    finally:
+        detach(loaded)
+        for name, module in before.items():
+            _put(loaded.gate.modules, name, module)
 
 
 def shares_weights(loaded: LoadedModel, left: str | None, right: str | None) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from store.records import AdapterRecord, EventLevel, GenerationRecord, Record
+from store.records import AdapterRecord, EventLevel, GenerationRecord, Record, ScoreRecord
 
 if TYPE_CHECKING:
     from lab.models.load import LoadedModel
@@ -122,13 +122,16 @@ class Objective(Protocol):
 class Findings:
     """What a regularizer or monitor measured; it becomes records of the run. `stop` is a reason to end it.
 
-    `events` are (name, level, words); `records` (such as a ConditionRecord) are written before `generations`.
+    `events` are (name, level, words); `records` (such as a ConditionRecord) are written before `generations`,
+    `scores` of these behind them. The ids of both follow from run and step (see `store.ids.derived_id`), so
+    that a run that is gone on with does not say them twice.
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     records: Sequence[Record] = ()
     generations: Sequence[GenerationRecord] = ()
+    scores: Sequence[ScoreRecord] = ()
     events: Sequence[tuple[str, EventLevel, str]] = ()
     stop: str | None = None
 
@@ -161,6 +164,7 @@ class MonitorContext:
     """What a monitor may use. `loaded.model` has the weights of this step, in evaluation mode.
 
     `adapter()` gives the record of these weights as an adapter; it saves a checkpoint if there is none.
+    `valid_loss_nats` is the held-out loss, where it was measured at this very step.
     """
 
     run_id: str
@@ -171,13 +175,16 @@ class MonitorContext:
     objective: Objective
     folder: Path
     adapter: Callable[[], AdapterRecord]
+    valid_loss_nats: float | None = None
 
 
 class Monitor(Protocol):
-    """Something measured on the way, such as answers to pinned probes. `every` None: at every evaluation."""
+    """Something measured on the way, such as answers to pinned probes."""
 
     name: str
-    every: int | None
+
+    def is_due(self, step: int, *, evaluated: bool, last: bool) -> bool:
+        """Whether to measure after this step; `evaluated` where held-out loss is measured after it."""
 
     def measure(self, context: MonitorContext) -> Findings: ...
     def set(self, key: str, value: object) -> str: ...

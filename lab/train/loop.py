@@ -92,6 +92,7 @@ class Trainer:
         self._peak = settings.learning_rate
         self._step = self._micro_batches = 0
         self._elapsed_s, self._began_s = 0.0, time.monotonic()
+        self._peak_bytes = 0
         self._best: tuple[int, float] | None = None
         self._evaluated: tuple[int, float] | None = None
         self._reference: Evaluation | None = None
@@ -194,13 +195,18 @@ class Trainer:
                 "examples": rows,
                 "padded_share": 1.0 - tokens / padded,
                 "replay_share": replayed / rows,
-                "peak_memory_bytes": mx.get_peak_memory(),
+                "peak_memory_bytes": self._peak_memory(),
                 **result.metrics,
                 **found.values,
             },
             found.words,
         )
         self._observe(result.loss_nats)
+
+    def _peak_memory(self) -> int:
+        """The most that MLX has held so far; decoding for a monitor begins to count anew."""
+        self._peak_bytes = max(self._peak_bytes, mx.get_peak_memory())
+        return self._peak_bytes
 
     def _next_items(self) -> tuple[list[Any], int]:
         """The items of the next micro-batch by length, and how many of them are replay."""
@@ -229,7 +235,7 @@ class Trainer:
         due = self._step % settings.steps_per_eval == 0 or last
         best = due and len(self._valid) > 0 and self._evaluate()
         for monitor in self._run.hooks.monitors:
-            if due if monitor.every is None else self._step % monitor.every == 0:
+            if monitor.is_due(self._step, evaluated=due, last=last):
                 self._measure(monitor)
         if self._too_long():
             self._stop = f"{settings.stopping.max_minutes:g} minutes of training are over"
@@ -277,6 +283,7 @@ class Trainer:
         if not self._run.ranks.is_first:
             return
         self._pulse.say("evaluating", self._step, monitor.name)
+        self._peak_memory()
         run = self._run
         run.net.model.eval()
         context = MonitorContext(
@@ -288,6 +295,7 @@ class Trainer:
             run.hooks.objective,
             run.folder.path,
             self._save_adapter,
+            self._valid_loss(),
         )
         found = monitor.measure(context)
         run.net.model.train()
@@ -299,8 +307,12 @@ class Trainer:
         """Findings as records of this step."""
         if found == Findings() or (source, self._step) in self._log.said.metrics:
             return
-        for record in (*found.records, *found.generations):
+        for record in found.records:
             self._log.write(record)
+        for generation in found.generations:
+            self._log.once(generation)
+        for score in found.scores:
+            self._log.once(score)
         for generation in found.generations:
             self._log.sample(self._step, source, generation.id)
         for name, level, words in found.events:
@@ -357,7 +369,7 @@ class Trainer:
 
     def _state(self, reason: str) -> State:
         best_step, best_loss = self._best or (None, None)
-        reference, evaluated = self._reference, self._evaluated
+        reference = self._reference
         return State(
             step=self._step,
             micro_batches=self._micro_batches,
@@ -366,7 +378,7 @@ class Trainer:
             reason=reason,
             model_id=self._run.loaded.record.id,
             data_sha256=self._run.corpus.sha256,
-            valid_loss_nats=evaluated[1] if evaluated and evaluated[0] == self._step else None,
+            valid_loss_nats=self._valid_loss(),
             best_step=best_step,
             best_loss_nats=best_loss,
             reference=None if reference is None else (reference.totals.tolist(), reference.weights.tolist()),
@@ -375,6 +387,10 @@ class Trainer:
             stop=self._stop,
             hooks={name: dict(hook.state()) for name, hook in self._stateful.items()},
         )
+
+    def _valid_loss(self) -> float | None:
+        """The held-out loss of the weights as they are, where it was measured."""
+        return self._evaluated[1] if self._evaluated and self._evaluated[0] == self._step else None
 
     def _say_checkpoint(self, path: Path, state: State) -> None:
         """A kill between the writing of a checkpoint and of its record leaves the record for now."""

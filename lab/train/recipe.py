@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ class Recipe:
     def settings(self, **given: Any) -> TrainSettings:
         """Whole settings: what is `given` (and not None) goes over the file's values.
 
+        A recipe that says nothing of monitors has them all (`monitors: false` has none).
         Raises LabError naming file, line and key for a fault of the file, or the option for one of `given`.
         """
         options = {key: value for key, value in given.items() if value is not None}
         try:
-            return from_mapping({**self.values, **options})
+            found = from_mapping({**self.values, **options})
+            return replace(found, monitors={}) if found.monitors is None else found
         except LabError as error:
             raise LabError(self._where(str(error), options)) from error
 

@@ -12,16 +12,18 @@ from typing import Any
 
 from lab.train.folder import RunFolder
 from store.home import Home
-from store.ids import new_id, utc_now
+from store.ids import derived_id, new_id, utc_now
 from store.journal import Journal, parse_line, read
 from store.records import (
     CheckpointRecord,
     EventLevel,
     EventRecord,
+    GenerationRecord,
     MetricRecord,
     Record,
     RunRecord,
     SampleRecord,
+    ScoreRecord,
 )
 
 
@@ -32,7 +34,7 @@ class Said:
     run: bool = False
     metrics: set[tuple[str, int]] = field(default_factory=set)
     checkpoints: set[tuple[int, str]] = field(default_factory=set)
-    samples: set[tuple[str, int]] = field(default_factory=set)
+    once: set[str] = field(default_factory=set)
     events: set[tuple[int, str, str]] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
 
@@ -61,8 +63,8 @@ def _take_in(said: Said, kind: str, data: Mapping[str, Any]) -> None:
             said.metrics.add((data["source"], data["step"]))
         case "checkpoint":
             said.checkpoints.add((data["step"], data["reason"]))
-        case "sample":
-            said.samples.add((data["monitor"], data["step"]))
+        case "generation" | "score" | "sample":
+            said.once.add(data["id"])
         case "event":
             said.events.add((data["step"], data["name"], data["words"]))
             said.answered.add(str(data["detail"].get("command", "")))
@@ -147,14 +149,19 @@ class RunLog:
     def sample(self, step: int, monitor: str, generation_id: str) -> None:
         """That a generation belongs to a step."""
         record = SampleRecord(
-            id=new_id(),
+            id=derived_id(generation_id, "sample"),
             run_id=self.run_id,
             step=step,
             monitor=monitor,
             generation_id=generation_id,
             at=utc_now(),
         )
-        self.write(record)
+        self.once(record)
+
+    def once(self, record: GenerationRecord | ScoreRecord | SampleRecord) -> None:
+        """A record whose id follows from what it is about, unless it is in an older journal."""
+        if record.id not in self.said.once:
+            self.write(record)
 
     def write(self, record: Record, *, durable: bool = False) -> None:
         """Any record, as it is."""

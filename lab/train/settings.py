@@ -74,7 +74,8 @@ class Stopping:
 class TrainSettings:
     """A whole recipe. `iters` None means `epochs` passes over the data.
 
-    `objective_settings`, `scu` and `monitors` are read by those who own them. `val_batches` -1 is all of the
+    `objective_settings`, `scu` and `monitors` are read by those who own them. `monitors` false, like None, is
+    none of them; a recipe that does not mention them has the default ones. `val_batches` -1 is all of the
     held-out data; `resume_adapter_file` is an adapter to begin from. `allow_repeats` lets examples be seen
     again: in more passes than one, or after another run.
     """
@@ -114,7 +115,7 @@ class TrainSettings:
     adapter_path: str | None = None
     resume_adapter_file: str | None = None
     scu: Mapping[str, Any] | None = None
-    monitors: Mapping[str, Any] | None = None
+    monitors: Mapping[str, Any] | bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "grad_accumulation_steps", "steps_per_eval", "save_every", "keep_states"):
@@ -161,6 +162,8 @@ def from_mapping(values: Mapping[str, Any], source: str = "settings") -> TrainSe
     if "lr_schedule" in given:
         given = {**_from_lr_schedule(given["lr_schedule"], source), **given}
     given = {key: value for key, value in given.items() if key not in IGNORED}
+    from lab.train.monitors.settings import from_mapping as check_monitors
+
     known = TrainSettings.__dataclass_fields__
     for key in given:
         if key not in known:
@@ -169,6 +172,8 @@ def from_mapping(values: Mapping[str, Any], source: str = "settings") -> TrainSe
             raise LabError(f"{source}: {key}: no such setting{hint}")
     try:
         settings: TrainSettings = _adapter().validate_python(given)
+        if isinstance(settings.monitors, Mapping):
+            check_monitors(settings.monitors)
     except ValueError as error:
         raise LabError(f"{source}: {_reason(error)}") from error
     except LabError as error:

@@ -6,6 +6,7 @@ from lab.errors import LabError
 from lab.models.load import LoadedModel
 from lab.preference.settings import OBJECTIVES
 from lab.train.hooks import Hooks, Objective
+from lab.train.monitors.wiring import build_monitors
 from lab.train.preference.objective import Preference
 from lab.train.scu.regularizer import Scu
 from lab.train.scu.settings import from_mapping
@@ -16,10 +17,8 @@ from lab.train.sft import Sft
 def build_hooks(settings: TrainSettings, loaded: LoadedModel) -> Hooks:
     """What `settings` names. Raises LabError for what this lab does not have."""
     objective = _objective(settings)
-    if settings.monitors is not None:
-        raise LabError("monitors: there are none yet; leave it out")
     scu = None if settings.scu is None else Scu(from_mapping(settings.scu))
-    return Hooks(objective=objective, regularizer=scu)
+    return Hooks(objective=objective, regularizer=scu, monitors=build_monitors(settings, loaded))
 
 
 def _objective(settings: TrainSettings) -> Objective:

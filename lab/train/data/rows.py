@@ -14,6 +14,7 @@ from lab.safetext import encodable
 from lab.textfiles import BadRow, json_lines
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
+GENERAL_HELD_OUT_EVERY = 4
 
 
 class Features(Protocol):
@@ -86,13 +87,17 @@ def read_rows(path: Path, features: Features) -> RowFile:
     return RowFile(path, tuple(rows), tuple(bad), digest.hexdigest())
 
 
-def general_rows() -> tuple[Row, ...]:
-    """The shipped general questions with their reference answers, for replay."""
+def general_rows(*, held_out: bool = False) -> tuple[Row, ...]:
+    """The shipped general questions with their reference answers: those for replay, or the held-out ones.
+
+    Every fourth is held out, in every run, so that no run is measured on what it has practiced.
+    """
     from lab.probes.batteries import shipped
 
     return tuple(
         chat_row(number, probe.prompt, str(probe.extra["reference"]))
         for number, probe in enumerate((p for p in shipped() if p.battery == "general"), start=1)
+        if (number % GENERAL_HELD_OUT_EVERY == 0) == held_out
     )
 
 

@@ -147,7 +147,10 @@ class Meddler:
     name = "meddler"
 
     def __init__(self, every: int | None, stop_at: int = -1) -> None:
-        self.every, self._stop_at, self.seen = every, stop_at, 0
+        self._every, self._stop_at, self.seen = every, stop_at, 0
+
+    def is_due(self, step: int, *, evaluated: bool, last: bool) -> bool:
+        return evaluated if self._every is None else step % self._every == 0
 
     def measure(self, context: MonitorContext) -> Findings:
         assert not context.net.model.training

@@ -13,6 +13,7 @@ from lab.train.checkpoints import resumable, step_of
 from lab.train.folder import RunFolder
 from store.home import Home
 from store.queries.overview import counts
+from store.records import GenerationRecord, SampleRecord
 from store.service import StoreService
 from tests.lab.train import runs
 
@@ -29,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "steps_per_eval": 6,
     "stopping": {"patience": 50},
     "scu": {"target": 0.02, "interval": 3, "pulse_after": 2, "pulse_steps": 2},
+    "monitors": {"probes": ["core/P01_IDENTITY_TWO_NAMES"], "prompts": ["Whose key is it?"], "max_tokens": 6},
 }
 
 
@@ -68,6 +70,8 @@ def assert_told_once(home: Home, folder: RunFolder, whole: tuple[Home, Path, Run
     assert watch.losses() == undisturbed.losses()
     assert watch.metrics("valid") == undisturbed.metrics("valid")
     assert watch.metrics("scu") == undisturbed.metrics("scu") != {}
+    assert watch.metrics("perplexity") == undisturbed.metrics("perplexity") != {}
+    assert answers(watch) == answers(undisturbed) != {}
     assert len(watch.plans()) == 1
     saved = [(r.step, r.reason) for r in watch.checkpoints()]
     assert len(saved) == len(set(saved))
@@ -75,6 +79,23 @@ def assert_told_once(home: Home, folder: RunFolder, whole: tuple[Home, Path, Run
     with StoreService(home) as service:
         service.ingest()
         assert service.query(counts)["ingest_error"] == 0
+
+
+def answers(watch: runs.Watch) -> dict[tuple[int, str, str | None], str]:
+    """What was answered at which step, by probe and weights; nothing of it said twice."""
+    records = watch.read()
+    made = {r.id: r for r in records if isinstance(r, GenerationRecord)}
+    samples = [r for r in records if isinstance(r, SampleRecord)]
+    assert len(samples) == len({r.generation_id for r in samples}) == len(made)
+    assert sum(r.kind == "generation" for r in records) == len(made)
+    found = {
+        (r.step, made[r.generation_id].prompt, made[r.generation_id].adapter_sha256): made[
+            r.generation_id
+        ].text
+        for r in samples
+    }
+    assert len(found) == len(samples)
+    return found
 
 
 def test_a_run_killed_twice_ends_in_the_same_weights(

@@ -172,9 +172,10 @@ def test_splits_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_the_shipped_general_questions_are_replay_rows() -> None:
-    rows = general_rows()
-    assert len(rows) >= 40
-    assert all(row.messages[1]["content"].strip() for row in rows)
+    rows, held_out = general_rows(), general_rows(held_out=True)
+    assert (len(rows), len(held_out)) == (48, 16)
+    assert all(row.messages[1]["content"].strip() for row in (*rows, *held_out))
+    assert not {row.sha256 for row in rows} & {row.sha256 for row in held_out}
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
