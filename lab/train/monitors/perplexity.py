@@ -125,9 +125,12 @@ class Perplexity:
         if state == "warn":
             bound = f"past the warning at {self._settings.warn_percent:+g} %"
             return [("perplexity", "warning", f"{measured}, {bound}: {REMEDIES[kind]}")]
-        bound = f"past the bound for a rollback at {self._settings.rollback_percent:+g} %"
-        back = f"the last step within it was {self._sound_step}"
-        return [("rollback", "warning", f"{measured}, {bound}; {back}: go back to a checkpoint up to it")]
+        bound = f"past the bound of {self._settings.rollback_percent:+g} %"
+        back = (
+            f"the last step within it was {self._sound_step}: stop and take its checkpoint, or go back to what "
+            "was before the run (Z on the Train screen, `lantern adapter rollback`)"
+        )
+        return [("rollback", "warning", f"{measured}, {bound}; {back}")]
 
 
 def _general(source: str, train: TrainSettings, loaded: LoadedModel) -> Encoding:

@@ -29,7 +29,7 @@ from lab.train.ranks import Ranks
 from lab.train.runlog import RunLog, Said
 from lab.train.settings import LoraParameters, TrainSettings
 from lab.train.sft import Sft
-from lab.train.worker import _load
+from lab.train.worker import _read, _trainable
 from store.home import Home
 from store.journal import Journal
 from store.queries.runs import run_samples
@@ -72,7 +72,8 @@ def spoken(model: str, prompt: str, seed: int, adapter: str | None = None) -> tu
 def gone_on(home: Home, given: TrainSettings, like: Done) -> Done:
     """A run in this process that takes up an adapter."""
     folder = runs.new_run(home, given)
-    run, _, _ = _load(home, folder, given, Ranks())
+    model, hooks, corpus = _read(home, given, Ranks())
+    run, _, _ = _trainable(folder, given, Ranks(), model, hooks, corpus)
     with Journal.open(home, "test") as journal, Pulse(folder) as pulse:
         folder.add_process(journal.path)
         Trainer(run, RunLog(folder.run_id, journal, Said()), pulse, None).train()
@@ -235,7 +236,8 @@ def test_bounds_on_perplexity_are_told_when_they_are_crossed(done: Done) -> None
     assert monitor._crossed(30, "general", 104.0, 4.0) == []
     ((name, _, words),) = monitor._crossed(40, "general", 106.0, 6.0)
     assert name == "rollback"
-    assert "past the bound for a rollback at +5 %; the last step within it was 20" in words
+    assert "past the bound of +5 %; the last step within it was 20" in words
+    assert "lantern adapter rollback" in words
     ((name, level, words),) = monitor._crossed(50, "general", 101.0, 1.0)
     assert (name, level) == ("perplexity", "info")
     assert monitor._crossed(50, "behavioral", 10.1, 1.0) == []
