@@ -127,8 +127,8 @@ class Perplexity:
             return [("perplexity", "warning", f"{measured}, {bound}: {REMEDIES[kind]}")]
         bound = f"past the bound of {self._settings.rollback_percent:+g} %"
         back = (
-            f"the last step within it was {self._sound_step}: stop and take its checkpoint, or go back to what "
-            "was before the run (Z on the Train screen, `lantern adapter rollback`)"
+            f"the last step within it was {self._sound_step}: stop and take its checkpoint, or go back to "
+            "what was before the run (Z on the Train screen, `lantern adapter rollback`)"
         )
         return [("rollback", "warning", f"{measured}, {bound}; {back}")]
 
