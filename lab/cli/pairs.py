@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lab.cli.pairs_files import export_file, import_file
+from lab.cli.pairs_stats import stats
 from lab.cli.pairs_suggest import suggest
 
 app = typer.Typer(
@@ -15,3 +16,4 @@ app = typer.Typer(
 app.command("suggest")(suggest)
 app.command("import")(import_file)
 app.command("export")(export_file)
+app.command("stats")(stats)

@@ -166,6 +166,10 @@ def test_verdicts_are_exported_and_trained_on_without_naming_any_data(
     written = here(capsys, home, "export", "--out", str(out), "--format", "sharegpt", "--json")
     document = json.loads(written.out)
     assert document["train"] == 20 and document["left_out"] == [] and len(document["files"]) == 2
+    told = here(capsys, home, "stats").out
+    assert "imported" in told and "longer wins" in told and "decided pairs so far: 20" in told
+    figures = json.loads(here(capsys, home, "stats", "--json").out)
+    assert figures["decided"] == 20 and figures["everyone"]["length"]["longer_wins"]["n"] == 0
     elsewhere = tmp_path / "elsewhere"
     here(capsys, elsewhere, "import", str(out))
     back = tmp_path / "back.json"
