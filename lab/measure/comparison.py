@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lab.errors import LabError
 from lab.measure.statistics import (
@@ -21,9 +21,8 @@ from lab.measure.statistics import (
     WinRate,
     cluster_means,
     holm,
-    mean_interval,
     paired_bootstrap,
-    sign_flip_test,
+    sign_flip_tests,
     win_rate,
 )
 
@@ -180,14 +179,16 @@ def compare(
     base_by_probe, tuned_by_probe = _by_probe(base), _by_probe(tuned)
     left_out = _left_out(base_by_probe, tuned_by_probe)
     probes = _probe_deltas(base_by_probe, tuned_by_probe, {entry.probe_id for entry in left_out})
-    overall = _row(ALL_PROBES, probes, measure, confidence, seed)
+    overall, *domains = _rows(
+        [_Line(ALL_PROBES, measure, probes), *_domains(probes, measure)], confidence, seed
+    )
     return BatterySummary(
         overall=overall,
         bootstrap=paired_bootstrap(
             [probe.delta for probe in probes], method=bootstrap_method, confidence=confidence, seed=seed
         ),
         win_rate=win_rate(overall.improved, overall.unchanged, overall.regressed, confidence=confidence),
-        domains=_domain_rows(probes, measure, confidence, seed),
+        domains=_adjusted(domains),
         extremes=_extremes(probes),
         failure_modes=_failure_modes(base_by_probe, tuned_by_probe, confidence, seed),
         probes=probes,
@@ -208,17 +209,15 @@ def compare_measures(
     For the dimensions of an instrument, say: each is held only against itself. A measure without a probe that
     has a score on both sides has no line.
     """
-    rows = []
-    for measure in dict.fromkeys(answer.measure for answer in (*base, *tuned)):
-        before, after = (
-            _by_probe(answer for answer in side if answer.measure == measure) for side in (base, tuned)
-        )
+    base_by_measure, tuned_by_measure = _by_measure(base), _by_measure(tuned)
+    lines = []
+    for measure in dict.fromkeys((*base_by_measure, *tuned_by_measure)):
+        before = _by_probe(base_by_measure.get(measure, ()))
+        after = _by_probe(tuned_by_measure.get(measure, ()))
         unpaired = {entry.probe_id for entry in _left_out(before, after)}
-        if unpaired >= before.keys():
-            continue
-        probes = _probe_deltas(before, after, unpaired)
-        rows.append(_row(measure.dimension, probes, measure, confidence, seed))
-    return _adjusted(rows)
+        if not unpaired >= before.keys():
+            lines.append(_Line(measure.dimension, measure, _probe_deltas(before, after, unpaired)))
+    return _adjusted(_rows(lines, confidence, seed))
 
 
 def verdict_of(delta: float) -> Verdict:
@@ -241,6 +240,13 @@ def _one_measure(answers: Sequence[ScoredAnswer]) -> Measure:
             "instrument, version and dimension"
         )
     return measures[0]
+
+
+def _by_measure(answers: Iterable[ScoredAnswer]) -> dict[Measure, list[ScoredAnswer]]:
+    grouped: dict[Measure, list[ScoredAnswer]] = {}
+    for answer in answers:
+        grouped.setdefault(answer.measure, []).append(answer)
+    return grouped
 
 
 def _by_probe(answers: Iterable[ScoredAnswer]) -> dict[str, list[ScoredAnswer]]:
@@ -296,34 +302,49 @@ def _cluster(answer: ScoredAnswer) -> str:
 
 
 def _mean_score(answers: Iterable[ScoredAnswer]) -> float:
-    return fmean(answer.score for answer in answers if answer.score is not None)
+    scores = [answer.score for answer in answers if answer.score is not None]
+    return fmean(scores) if len(scores) > 1 else scores[0]
 
 
-def _row(
-    label: str, probes: Sequence[ProbeDelta], measure: Measure, confidence: float, seed: int
-) -> ComparisonRow:
-    verdicts = Counter(probe.verdict for probe in probes)
+class _Line(NamedTuple):
+    """A line of a table before its test."""
+
+    label: str
+    measure: Measure
+    probes: Sequence[ProbeDelta]
+
+
+def _rows(lines: Sequence[_Line], confidence: float, seed: int) -> list[ComparisonRow]:
+    """All lines tested at once, so that what they share is drawn once."""
+    columns = [
+        [getattr(probe, side) for probe in line.probes]
+        for line in lines
+        for side in ("base", "tuned", "delta")
+    ]
+    tests = iter(sign_flip_tests(columns, confidence=confidence, seed=seed))
+    return [_row(line, next(tests).effect, next(tests).effect, next(tests)) for line in lines]
+
+
+def _row(line: _Line, base: Estimate, tuned: Estimate, test: PairedTest) -> ComparisonRow:
+    verdicts = Counter(probe.verdict for probe in line.probes)
     return ComparisonRow(
-        label=label,
-        measure=measure,
-        n=len(probes),
-        base=mean_interval([probe.base for probe in probes], confidence=confidence, seed=seed),
-        tuned=mean_interval([probe.tuned for probe in probes], confidence=confidence, seed=seed),
-        test=sign_flip_test([probe.delta for probe in probes], confidence=confidence, seed=seed),
+        label=line.label,
+        measure=line.measure,
+        n=len(line.probes),
+        base=base,
+        tuned=tuned,
+        test=test,
         improved=verdicts["improved"],
         regressed=verdicts["regressed"],
         unchanged=verdicts["unchanged"],
     )
 
 
-def _domain_rows(
-    probes: Sequence[ProbeDelta], measure: Measure, confidence: float, seed: int
-) -> tuple[ComparisonRow, ...]:
+def _domains(probes: Sequence[ProbeDelta], measure: Measure) -> list[_Line]:
     by_domain: dict[str, list[ProbeDelta]] = {}
     for probe in probes:
         by_domain.setdefault(probe.domain, []).append(probe)
-    rows = [_row(domain, by_domain[domain], measure, confidence, seed) for domain in sorted(by_domain)]
-    return _adjusted(rows)
+    return [_Line(domain, measure, by_domain[domain]) for domain in sorted(by_domain)]
 
 
 def _adjusted(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
@@ -350,29 +371,35 @@ def _failure_modes(base: _ByProbe, tuned: _ByProbe, confidence: float, seed: int
         for answer in (*base[probe_id], *tuned[probe_id])
         for mode in answer.failure_modes
     }
-    tallies = [_tally(mode, answered, base, tuned, confidence, seed) for mode in sorted(modes)]
+    clusters = [_cluster(base[probe_id][0]) for probe_id in answered]
+    seen = {mode: (_shows(mode, base, answered), _shows(mode, tuned, answered)) for mode in sorted(modes)}
+    changes = [cluster_means(_changes(*sides), clusters) for sides in seen.values()]
+    tests = sign_flip_tests(changes, confidence=confidence, seed=seed)
+    tallies = [_tally(mode, *seen[mode], test) for mode, test in zip(seen, tests, strict=True)]
     adjusted = holm({tally.mode: tally.test.p_value for tally in tallies})
     return tuple(replace(tally, p_holm=adjusted[tally.mode].p_adjusted) for tally in tallies)
 
 
-def _tally(
-    mode: str, answered: Sequence[str], base: _ByProbe, tuned: _ByProbe, confidence: float, seed: int
-) -> FailureTally:
-    seen = [[_shows(mode, side[probe_id]) for probe_id in answered] for side in (base, tuned)]
-    changes = [fmean(after) - fmean(before) for before, after in zip(*seen, strict=True)]
-    clusters = [_cluster(base[probe_id][0]) for probe_id in answered]
+_Shown = Sequence[Sequence[bool]]
+
+
+def _changes(before: _Shown, after: _Shown) -> list[float]:
+    return [fmean(tuned) - fmean(base) for base, tuned in zip(before, after, strict=True)]
+
+
+def _tally(mode: str, before: _Shown, after: _Shown, test: PairedTest) -> FailureTally:
     return FailureTally(
         mode=mode,
-        base_answers=sum(map(sum, seen[0])),
-        base_n=sum(map(len, seen[0])),
-        tuned_answers=sum(map(sum, seen[1])),
-        tuned_n=sum(map(len, seen[1])),
-        test=sign_flip_test(changes, clusters=clusters, confidence=confidence, seed=seed),
+        base_answers=sum(map(sum, before)),
+        base_n=sum(map(len, before)),
+        tuned_answers=sum(map(sum, after)),
+        tuned_n=sum(map(len, after)),
+        test=test,
     )
 
 
-def _shows(mode: str, answers: Iterable[ScoredAnswer]) -> list[bool]:
-    return [mode in answer.failure_modes for answer in answers]
+def _shows(mode: str, side: _ByProbe, answered: Iterable[str]) -> _Shown:
+    return [[mode in answer.failure_modes for answer in side[probe_id]] for probe_id in answered]
 
 
 def _cautions(test: PairedTest, confidence: float, left_out: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from lab.measure.statistics.proportions import (
     zero_failure_bound,
 )
 from lab.measure.statistics.results import Estimate, PairedTest
-from lab.measure.statistics.signflip import mean_interval, sign_flip_test
+from lab.measure.statistics.signflip import mean_interval, sign_flip_test, sign_flip_tests
 
 __all__ = [
     "SMALL_N",
@@ -38,6 +38,7 @@ __all__ = [
     "pairs_needed",
     "power_table",
     "sign_flip_test",
+    "sign_flip_tests",
     "wilson",
     "win_rate",
     "zero_failure_bound",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lab.errors import LabError
-from lab.measure.statistics import mean_interval, sign_flip_test
+from lab.measure.statistics import mean_interval, sign_flip_test, sign_flip_tests
+from lab.measure.statistics.signflip import BLOCKS
 
 SEED_002_27B = [2, 0, 0, 2, 2, 8]
 SEED_002_1B = [-2, -4, -10, -20, 0, -10]
@@ -199,3 +200,52 @@ def test_unusable_settings_are_refused() -> None:
         sign_flip_test([1.0], confidence=95)
     with pytest.raises(LabError, match="clusters: expected one for each of the 2"):
         sign_flip_test([1.0, 2.0], clusters=["a"])
+
+
+def test_columns_tested_together_get_what_they_get_alone() -> None:
+    rng = np.random.default_rng(7)
+    columns = [rng.normal(shift, 2, n) for n in (6, 40, 6, 19, 40, 1_300, 40) for shift in (0.0, 0.5)]
+    together = sign_flip_tests(columns, confidence=0.9, draws=1_999, seed=3)
+    for column, test in zip(columns, together, strict=True):
+        alone = sign_flip_test(column, confidence=0.9, draws=1_999, seed=3)
+        assert (test.p_value, test.least_p, test.n, test.method) == (
+            alone.p_value,
+            alone.least_p,
+            len(column),
+            alone.method,
+        )
+        assert test.effect.lower == pytest.approx(alone.effect.lower, rel=1e-12)
+        assert test.effect.upper == pytest.approx(alone.effect.upper, rel=1e-12)
+    assert sign_flip_tests([]) == ()
+
+
+@pytest.mark.parametrize("n", [BLOCKS + 1, 2_500, 10_000])
+def test_many_pairs_flip_in_blocks_say_so_and_come_near_students(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.03, 2, n) + np.repeat([-0.5, 0.5], [n // 2, n - n // 2])
+    test = sign_flip_test(differences)
+    student = stats.ttest_1samp(differences, 0)
+    interval = student.confidence_interval()
+    width = interval.high - interval.low
+    assert test.method == "Monte-Carlo sign-flip of 1,000 blocks, 9,999 draws, seed 0"
+    assert test.n == n
+    assert test.p_value == pytest.approx(student.pvalue, abs=0.03)
+    assert test.effect.value == pytest.approx(differences.mean(), rel=1e-12)
+    assert test.effect.lower == pytest.approx(interval.low, abs=0.06 * width)
+    assert test.effect.upper == pytest.approx(interval.high, abs=0.06 * width)
+
+
+def test_a_thousand_pairs_still_flip_one_by_one() -> None:
+    differences = np.random.default_rng(8).normal(0.05, 1, BLOCKS)
+    test = sign_flip_test(differences, draws=999)
+    assert test.method == "Monte-Carlo sign-flip, 999 draws, seed 0"
+
+
+def test_blocks_keep_level_and_coverage_of_skewed_scores_too() -> None:
+    # Uneven blocks, and differences of two skewed sides, symmetric as exchangeable sides are.
+    rng = np.random.default_rng(9)
+    sides = rng.exponential(2, (2, 400, BLOCKS + 700))
+    tests = sign_flip_tests(list(sides[0] - sides[1]), draws=999)
+    rejected = np.mean([test.p_value <= 0.05 for test in tests])
+    covered = np.mean([test.effect.lower <= 0 <= test.effect.upper for test in tests])  # type: ignore[operator]
+    assert 0.03 <= rejected <= 0.07
+    assert 0.93 <= covered <= 0.97
