@@ -38,3 +38,9 @@ def test_the_engine_never_has_a_database() -> None:
 
 def test_the_command_line_parses_without_model_code() -> None:
     assert not loaded_modules("import lab.cli.main as m; m._app(None)") & {*HEAVY, "duckdb"}
+
+
+def test_choosing_and_reading_pairs_needs_no_model_code() -> None:
+    modules = ("candidates", "sweep", "suggest", "importing", "selection", "writing", "stats")
+    named = ", ".join(f"lab.preference.{name}" for name in modules)
+    assert not loaded_modules(f"import {named}") & {*HEAVY, "duckdb", "scipy"}

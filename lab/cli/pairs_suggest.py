@@ -39,6 +39,8 @@ EXAMPLE = """Examples:
 
   lantern pairs suggest --adapter ./adapters --temperatures 0.2,0.6,1.0 --battery direction
 
+  lantern pairs suggest --battery direction --references --n 40
+
   lantern pairs suggest --stored --battery core --n 50
 
   lantern pairs suggest --resume last
@@ -53,6 +55,7 @@ class _Asked:
     by: Instrument
     n: int
     batch_size: int
+    references: bool
 
 
 def suggest(
@@ -84,6 +87,10 @@ def suggest(
     answer: Annotated[
         list[str] | None, typer.Option(help="With --stored: the two generations of one pair, by id.")
     ] = None,
+    references: Annotated[
+        bool,
+        typer.Option("--references", help="Put the answers written with directions against the model's."),
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Answers made at a time.")] = 8,
     resume: Annotated[
         str | None, typer.Option(metavar="ID", help=f"Go on with a stopped sweep; {LAST} is the newest.")
@@ -112,14 +119,14 @@ def suggest(
         if resume is not None:
             record = _stored_sweep(store, resume)
             by = _same(record, find(instrument or record.instrument, rubrics))
-            to_do = _Asked(where, by, n, batch_size)
+            to_do = _Asked(where, by, n, batch_size, references)
             with Journal.open(where, "cli") as journal:
                 if not _go_on(record, to_do, store, journal):
-                    _say_how_to_go_on(store, record, n, home)
+                    _say_how_to_go_on(store, record, to_do, home)
                     raise typer.Exit(STOPPED)
             _finish(store, record, to_do, as_json=as_json)
             return
-        to_do = _Asked(where, find(instrument or DEFAULT_INSTRUMENT, rubrics), n, batch_size)
+        to_do = _Asked(where, find(instrument or DEFAULT_INSTRUMENT, rubrics), n, batch_size, references)
         if answer:
             _two(store, (answer[0], answer[1]), to_do, as_json=as_json)
             return
@@ -144,7 +151,7 @@ def suggest(
                 seed=seed,
             )
             if not _sweep(record, policy, session, to_do, store, journal):
-                _say_how_to_go_on(store, record, n, home)
+                _say_how_to_go_on(store, record, to_do, home)
                 raise typer.Exit(STOPPED)
         _finish(store, record, to_do, as_json=as_json)
 
@@ -291,7 +298,7 @@ def _watching(
 def _finish(store: StoreService, record: SweepRecord, to_do: _Asked, *, as_json: bool) -> None:
     from lab.preference.suggest import finish
 
-    choice = finish(store, record, to_do.n, to_do.by)
+    choice = finish(store, record, to_do.n, to_do.by, references=to_do.references)
     _tell(choice, to_do.by, {"sweep": record.id, "answers": len(record.answers)}, as_json=as_json)
 
 
@@ -392,12 +399,13 @@ def _same(record: SweepRecord, by: Instrument) -> Instrument:
     return by
 
 
-def _say_how_to_go_on(store: StoreService, record: SweepRecord, n: int, home: Path | None) -> None:
+def _say_how_to_go_on(store: StoreService, record: SweepRecord, to_do: _Asked, home: Path | None) -> None:
     from store.queries.pairs import swept
 
     store.ingest()
     made = len(store.query(swept, record.id))
     at_home = f" --home {shlex.quote(str(home))}" if home else ""
-    count = f" --n {n}" if n != DEFAULT_PAIRS else ""
+    count = f" --n {to_do.n}" if to_do.n != DEFAULT_PAIRS else ""
+    count += " --references" if to_do.references else ""
     notice(f"stopped: {made} of {len(record.answers)} answers are finished and kept; to go on:")
     notice(f"  lantern pairs suggest --resume {record.id}{count}{at_home}")

@@ -35,7 +35,8 @@ _STRATUM_OF: dict[str, str] = {"accept": ACCEPT, "pushback": PUSH_BACK}
 class Answer:
     """An answer that a pair can be made of. `total` is what the instrument says, None where it says nothing.
 
-    `direction` is what the probe's direction calls for, None for a probe that gives none.
+    `direction` is what the probe's direction calls for, None for a probe that gives none. `is_reference`
+    marks an answer that was written with the probe, to show the behavior that is wanted.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Answer:
     probe_battery: str | None = None
     probe_id: str | None = None
     direction: Direction | None = None
+    is_reference: bool = False
 
     @property
     def question(self) -> tuple[str, str]:
@@ -97,6 +99,10 @@ class _Candidate:
     @property
     def id(self) -> str:
         return pair_id(self.first.id, self.second.id)
+
+    @property
+    def has_reference(self) -> bool:
+        return self.first.is_reference != self.second.is_reference
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -266,8 +272,9 @@ def _strata(candidates: Sequence[_Candidate]) -> dict[str, list[_Candidate]]:
 
 
 def _directions(candidates: Sequence[_Candidate]) -> dict[str, list[_Candidate]]:
+    """By kind; a reference against the model's own answer comes before two of the model's own."""
     strata: dict[str, list[_Candidate]] = {ACCEPT: [], PUSH_BACK: []}
-    for one in sorted(candidates, key=lambda one: (-one.gap, one.words)):
+    for one in sorted(candidates, key=lambda one: (not one.has_reference, -one.gap, one.words)):
         strata[_STRATUM_OF[str(one.first.direction)]].append(one)
     return strata
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VALID_SHARE = 0.1
 BY_HAND = "by hand"
+REFERENCE = "reference"
+"""In the place of a model: an answer that was written with its probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def select(
     """The pairs whose verdicts agree on one answer, as training data.
 
     `policy` is the model, or model and adapter, whose answers alone are wanted, as `model_words` writes it;
-    edits by hand pass. `instrument` names whose totals go along as scores.
+    what people wrote passes. `instrument` names whose totals go along as scores.
     """
     left_out: list[LeftOut] = []
     chosen: list[tuple[Curated, str]] = []
@@ -191,7 +193,7 @@ def _objection(judged: JudgedPair, policy: str | None, gate: ProbeIndex | None) 
 
 
 def _is_by(answer: JudgedAnswer, policy: str) -> bool:
-    return answer.model_id == BY_HAND or model_words(answer) == policy
+    return answer.model_id in (BY_HAND, REFERENCE) or model_words(answer) == policy
 
 
 def _gate_probe(judged: JudgedPair, gate: ProbeIndex) -> str | None:

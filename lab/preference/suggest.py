@@ -7,16 +7,28 @@ caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.measure.instrument import Instrument, Reading
 from lab.preference.candidates import Answer, Choice, Direction, choose, pair_record
+from lab.preference.selection import REFERENCE
 from lab.preference.similarity import NEAR_IDENTICAL
 from lab.protocol import Ask, Finished, Progress
 from lab.scoring import score_record
-from store.records import GenerationRecord, PairRecord, PairSource, ScoreRecord, SweepRecord
+from store.ids import new_id, utc_now
+from store.records import (
+    GenerationRecord,
+    ImportedAnswerRecord,
+    ImportedFileRecord,
+    PairRecord,
+    PairSource,
+    PlannedAnswer,
+    ScoreRecord,
+    SweepRecord,
+)
 
 if TYPE_CHECKING:
     from lab.session import Session
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
     from store.service import StoreService
 
 STORED = "stored"
+REFERENCE_FIELD = "reference_chosen"
 MOST_ANSWERS = 50
 """So many stored answers to one probe are looked at, the newest."""
 
@@ -61,12 +74,19 @@ def run_sweep(
             yield answer
 
 
-def finish(store: StoreService, sweep: SweepRecord, n: int, by: Instrument) -> Choice:
-    """Put up at most `n` pairs from the answers that a sweep has; those without a score get one first."""
+def finish(
+    store: StoreService, sweep: SweepRecord, n: int, by: Instrument, *, references: bool = False
+) -> Choice:
+    """Put up at most `n` pairs from the answers that a sweep has; those without a score get one first.
+
+    With `references` the answers written with probes that give a direction stand against the model's own:
+    the rejected answer is then on-policy and the chosen one shows what is wanted.
+    """
     from store.queries.pairs import swept
 
     store.ingest()
-    return put_up(store, list(store.query(swept, sweep.id).values()), n, by, source="sweep")
+    more = reference_answers(store, _probe_fields(store, sweep), sweep, by) if references else []
+    return put_up(store, list(store.query(swept, sweep.id).values()), n, by, source="sweep", more=more)
 
 
 def from_stored(store: StoreService, probe_sha256s: Sequence[str], n: int, by: Instrument) -> Choice:
@@ -78,16 +98,82 @@ def from_stored(store: StoreService, probe_sha256s: Sequence[str], n: int, by: I
 
 
 def put_up(
-    store: StoreService, answer_ids: Sequence[str], n: int, by: Instrument, *, source: PairSource
+    store: StoreService,
+    answer_ids: Sequence[str],
+    n: int,
+    by: Instrument,
+    *,
+    source: PairSource,
+    more: Sequence[Answer] = (),
 ) -> Choice:
-    """Choose at most `n` pairs among these answers and keep them."""
+    """Choose at most `n` pairs among these answers, and `more` of them, and keep the pairs."""
     from store.queries.pairs import known_pairs
 
-    answers = scored(store, answer_ids, by)
+    answers = [*scored(store, answer_ids, by), *more]
     choice = choose(answers, n, instrument=by.name, source=source, known=store.query(known_pairs))
     if choice.pairs:
         store.append(*choice.pairs)
     return choice
+
+
+def reference_answers(
+    store: StoreService, fields: Mapping[str, Mapping[str, object]], sweep: SweepRecord, by: Instrument
+) -> list[Answer]:
+    """The answers that were written with a sweep's directions, as imported answers, each kept once."""
+    from store.queries.imports import import_of, imported_answers
+
+    wanted = {
+        one.probe_sha256: one
+        for one in sweep.answers
+        if one.probe_sha256 and _direction(fields.get(one.probe_sha256, {}).get("kind"))
+    }
+    found: list[Answer] = []
+    for sha256, planned in wanted.items():
+        text = fields[sha256].get(REFERENCE_FIELD)
+        if not isinstance(text, str):
+            continue
+        name = hashlib.sha256(f"{REFERENCE_FIELD}\n{sha256}".encode()).hexdigest()
+        known = store.query(import_of, name)
+        if known is None:
+            answer = _reference(planned, text)
+            file = ImportedFileRecord(
+                id=answer.import_id,
+                form=REFERENCE,
+                sources=(str(planned.probe_battery),),
+                sha256=name,
+                model_name=REFERENCE,
+                at=utc_now(),
+            )
+            store.append(answer, file)
+        else:
+            answer = store.query(imported_answers, known)[0].record
+        found.append(
+            Answer(
+                id=answer.id,
+                prompt=answer.prompt,
+                text=text,
+                total=by.score(Reading(text=text, prompt=answer.prompt, probe=fields[sha256])).total,
+                probe_battery=planned.probe_battery,
+                probe_id=planned.probe_id,
+                direction=_direction(fields[sha256].get("kind")),
+                is_reference=True,
+            )
+        )
+    return found
+
+
+def _reference(planned: PlannedAnswer, text: str) -> ImportedAnswerRecord:
+    return ImportedAnswerRecord(
+        id=new_id(),
+        import_id=new_id(),
+        line=1,
+        condition=REFERENCE,
+        probe_id=str(planned.probe_id),
+        domain=str(planned.probe_battery),
+        prompt=planned.prompt,
+        text=text,
+        at=utc_now(),
+    )
 
 
 def put_up_two(store: StoreService, answer_ids: tuple[str, str], by: Instrument) -> PairRecord:

@@ -95,6 +95,19 @@ def test_directions_come_in_both_kinds_and_two_answers_make_one_pair(
     )
     alone = here(capsys, tmp_path, "suggest", "--stored", "--answer", first, "--answer", first, code=1)
     assert "not one twice" in alone.err
+    taught = json.loads(
+        here(capsys, tmp_path, "suggest", "--resume", "last", "--references", "--n", "4", "--json").out
+    )
+    assert taught["strata"] == {ACCEPT: 2, PUSH_BACK: 2}
+    wanted = sql(tmp_path, "SELECT id, text FROM imported_answer WHERE condition = 'reference' ORDER BY id")
+    for pair in taught["pairs"]:
+        assert sum(pair[name] in dict(wanted) for name in ("first_id", "second_id")) == 1
+    assert len(wanted) == 4 and not {text for _, text in wanted} & {""}
+    more = json.loads(
+        here(capsys, tmp_path, "suggest", "--resume", "last", "--references", "--n", "4", "--json").out
+    )
+    assert not {pair["id"] for pair in more["pairs"]} & {pair["id"] for pair in taught["pairs"]}
+    assert sql(tmp_path, "SELECT count(*) FROM imported_answer") == [(4,)]
     text = here(capsys, tmp_path, "suggest", "--stored", "--battery", "direction").out
     assert "0 pairs are up" in text and "were put up before" in text
 
