@@ -11,12 +11,13 @@ brings has prefixed symbols and is not touched.
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,6 +26,15 @@ from pathlib import Path
 BUNDLED = "bundled"
 OPENBLAS = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblaso.so.0", "libopenblas.so")
 MKL = ("libmkl_rt.so.2", "libmkl_rt.so.3", "libmkl_rt.so")
+
+CORE_VARIABLE = "OPENBLAS_CORETYPE"
+CORES_WITH_AVX2 = ("haswell", "zen", "excavator", "skylakex", "cooperlake", "sapphirerapids")
+"""As OpenBLAS calls the processors that it has kernels for."""
+
+CORES_WITH_SMALL_KERNELS = ("skylakex", "cooperlake", "sapphirerapids")
+
+_MARKS = (("", ""), ("scipy_", "64_"), ("scipy_", ""))
+"""What is put before and behind an OpenBLAS's names: nothing, or what NumPy's wheel marks its own with."""
 
 _ROW_MAJOR, _NO_TRANSPOSE, _TRANSPOSE = 101, 111, 112
 
@@ -83,8 +93,8 @@ class _Threads:
 
 
 def _thread_knob(library: ctypes.CDLL) -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """How to ask and set an OpenBLAS's number of threads; NumPy's own has marked names."""
-    for prefix, suffix in (("", ""), ("scipy_", "64_"), ("scipy_", "")):
+    """How to ask and set an OpenBLAS's number of threads."""
+    for prefix, suffix in _MARKS:
         try:
             return (
                 library[f"{prefix}openblas_get_num_threads{suffix}"],
@@ -132,6 +142,24 @@ def single_threaded() -> AbstractContextManager[None]:
 def usual_threads() -> AbstractContextManager[None]:
     """Inside, products run on as many threads as if nobody had asked for one: to measure a peer with."""
     return _threads().usual()
+
+
+@cache
+def reads_small_matrices_in_place() -> bool:
+    """Whether NumPy's OpenBLAS has kernels for small matrices that do not pack them first: with AVX-512."""
+    return any(_core(library) in CORES_WITH_SMALL_KERNELS for library in _numpys())
+
+
+def _core(library: ctypes.CDLL) -> str:
+    """What an OpenBLAS calls the processor it has chosen its kernels for, in lower case; "" for others."""
+    for prefix, suffix in _MARKS:
+        try:
+            name = library[f"{prefix}openblas_get_corename{suffix}"]
+        except AttributeError:
+            continue
+        name.restype = ctypes.c_char_p
+        return (name() or b"").decode("ascii", "replace").lower()
+    return ""
 
 
 def verify_and_measure(size: int = 512, repeats: int = 4) -> BlasReport:
@@ -192,10 +220,46 @@ def _load(candidate: str) -> tuple[BlasReport, ctypes.CDLL]:
         # The threading layer must be settled before MKL is first used; only this one needs nothing else.
         os.environ.setdefault("MKL_THREADING_LAYER", "GNU" if _has("libgomp.so.1") else "SEQUENTIAL")
     library = ctypes.CDLL(candidate, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    note = ""
+    if (core := core_to_name(_core(library), _processor_flags())) and CORE_VARIABLE not in os.environ:
+        library = _with_kernels_of(core, library, candidate)
+        note = f", with its kernels for {core}: it does not know this newer processor"
     _try_product(library)
     path = _path_of(candidate)
     ctypes.CDLL(candidate, mode=os.RTLD_GLOBAL | os.RTLD_NOW)
-    return BlasReport(_name(library, candidate), path, f"loaded {path} before mlx"), library
+    return BlasReport(_name(library, candidate), path, f"loaded {path} before mlx{note}"), library
+
+
+def core_to_name(chosen: str, flags: Collection[str]) -> str | None:
+    """The core whose kernels an OpenBLAS should use instead of those of `chosen`; None where that is well.
+
+    An OpenBLAS that is older than the processor takes the kernels of the Pentium 4, which have neither AVX
+    nor FMA: Debian 12's does 15 GFLOP/s so where it could do 100.
+    """
+    if not chosen or chosen in CORES_WITH_AVX2:
+        return None
+    if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
+        return "SkylakeX"
+    return "Haswell" if {"avx2", "fma"} <= set(flags) else None
+
+
+def _processor_flags() -> Collection[str]:
+    """What the first processor can do, as Linux names it on an x86."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("flags"):
+            return line.partition(":")[2].split()
+    return ()
+
+
+def _with_kernels_of(core: str, library: ctypes.CDLL, candidate: str) -> ctypes.CDLL:
+    """Load an OpenBLAS once more: it chooses its kernels when it is loaded."""
+    _ctypes.dlclose(library._handle)
+    os.environ[CORE_VARIABLE] = core
+    try:
+        return ctypes.CDLL(candidate, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    finally:
+        # Others, such as NumPy's own, may know better.
+        del os.environ[CORE_VARIABLE]
 
 
 def _has(soname: str) -> bool:

@@ -6,12 +6,15 @@ import ctypes
 import ctypes.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+
+from lab.blas import _processor_flags, core_to_name
 
 REPORT = """
 import json, sys
@@ -134,3 +137,54 @@ assert threads() == before, (threads(), before)
     subprocess.run(
         [sys.executable, "-c", code], env={**environment, "OPENBLAS_NUM_THREADS": "3"}, check=True, timeout=60
     )
+
+
+def test_kernels_for_small_matrices_go_by_the_core_that_openblas_names(monkeypatch):
+    from lab import blas
+
+    for core, expected in (("skylakex", True), ("cooperlake", True), ("haswell", False), ("", False)):
+        monkeypatch.setattr(blas, "_numpys", lambda: [None])
+        monkeypatch.setattr(blas, "_core", lambda _, core=core: core)
+        assert blas.reads_small_matrices_in_place.__wrapped__() is expected
+
+
+@linux_only
+def test_numpys_openblas_names_its_core():
+    from lab import blas
+
+    assert [blas._core(library) for library in blas._numpys()] != [""]
+
+
+AVX512 = ("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "flags", "named"),
+    [
+        ("prescott", AVX512, "SkylakeX"),
+        ("prescott", ("sse2", "avx2", "fma"), "Haswell"),
+        ("nehalem", AVX512[1:], "Haswell"),
+        ("prescott", ("sse2", "avx"), None),
+        ("haswell", AVX512, None),
+        ("zen", AVX512, None),
+        ("neoversen1", (), None),
+        ("", AVX512, None),
+    ],
+)
+def test_a_core_is_named_only_to_an_openblas_that_does_not_know_the_processor(chosen, flags, named):
+    assert core_to_name(chosen, flags) == named
+
+
+@linux_only
+@pytest.mark.skipif(platform.machine() != "x86_64" or not openblas(), reason="no OpenBLAS for x86 here")
+def test_an_openblas_runs_the_kernels_this_processor_can_unless_told():
+    core = "from lab import blas; print(blas._core(blas._process()[1]), os.environ.get('OPENBLAS_CORETYPE'))"
+
+    def said(before: str) -> list[str]:
+        command = [sys.executable, "-c", f"import os; {before}; {core}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    chosen, left = said("os.environ.pop('OPENBLAS_CORETYPE', None)")
+    assert core_to_name(chosen, _processor_flags()) is None
+    assert left == "None"
+    assert said("os.environ['OPENBLAS_CORETYPE'] = 'Prescott'") == ["prescott", "Prescott"]
