@@ -24,19 +24,20 @@ from numpy.typing import NDArray
 
 from lab.blas import single_threaded
 from lab.decode.host_cache import Attention, HostCache, Shape
+from lab.decode.host_deltas import Variants
 from lab.decode.host_layers import (
     Floats,
     Linear,
+    Projections,
     RMSNorm,
     Rope,
     UnsupportedError,
-    Variants,
     exactly,
-    product,
     rotate,
     silu_times,
     view,
 )
+from lab.decode.host_products import Matrix
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import LLAMA_FAMILY, KVCache, make_prompt_cache
 from lab.models.runtime import mx, nn, on_cpu
@@ -57,11 +58,13 @@ class HostModel:
     def __init__(self, model: Any, rope: Rope, parameters: int) -> None:
         """Raises UnsupportedError for what has no counterpart here."""
         self._parameters = parameters
+        one_thread = parameters < ONE_THREAD_PARAMETERS
         self._embedding = view(exactly(model.model.embed_tokens, _nn.Embedding).weight)
-        self._blocks = [_Block(layer, rope) for layer in model.model.layers]
+        self._blocks = [_Block(layer, rope, one_thread) for layer in model.model.layers]
         self._norm = RMSNorm(model.model.norm)
         tied = model.args.tie_word_embeddings
-        self._head = None if tied else Linear(model.lm_head)
+        self._head = None if tied else Projections(Linear(model.lm_head, one_thread))
+        self._tied_head = Matrix(self._embedding, one_thread)
         attention = model.model.layers[0].self_attn
         self._shape = Shape(len(self._blocks), attention.n_kv_heads, rope.size)
         self._rope = rope
@@ -78,31 +81,32 @@ class HostModel:
 
     def logits(self, x: Floats, variants: Sequence[str | None]) -> Floats:
         """Logits `(rows, vocab)` of the last layer's output `(rows, size)`."""
-        return self._logits(x, _places(variants, 1))
+        return self._logits(x, _places(tuple(variants), 1))
 
     def __call__(self, tokens: NDArray[Any], cache: HostCache, variants: Sequence[str | None]) -> Floats:
         """Logits `(rows, positions, vocab)` of `tokens` `(rows, positions)`; the cache moves on."""
         rows, n = tokens.shape
         x = self._run(tokens, cache, variants, wanted=n)
-        return self._logits(x, _places(variants, n)).reshape(rows, n, -1)
+        return self._logits(x, _places(tuple(variants), n)).reshape(rows, n, -1)
 
     def _run(
         self, tokens: NDArray[Any], cache: HostCache, variants: Sequence[str | None], wanted: int
     ) -> Floats:
         """What the last layer makes of the last `wanted` positions `(rows · wanted, size)`."""
         n, slots = tokens.shape[1], len(cache.prefixes)
-        by_slot = np.zeros((slots, n), dtype=np.intp)
-        by_slot[cache.slots] = tokens
-        on: list[str | None] = [None] * slots
-        for slot, variant in zip(cache.slots, variants, strict=True):
-            on[slot] = variant
+        by_slot, on = tokens, tuple(variants)
+        if not cache.in_order:
+            by_slot, on = _by_slot(cache, tokens, variants)
         positions = cache.starts()[:, None] + np.arange(n)
-        step = _Pass(slots, n, _places(on, n), self._rope.table(positions.ravel()), cache.advance(n))
+        table = self._rope.table(positions.ravel())
+        step = _Pass(slots, n, _places(on, n), table, cache.advance(n))
         last = step if wanted == n else step.narrowed(on, wanted)
-        x = self._embedding[by_slot.ravel()]
+        x: Floats = self._embedding[by_slot.ravel()]
         with self._threads(slots * n), np.errstate(over="ignore"):
             for layer, block in enumerate(self._blocks):
                 x = block(layer, x, step, last if layer == len(self._blocks) - 1 else step)
+        if cache.in_order:
+            return x
         return x.reshape(slots, wanted, -1)[cache.slots].reshape(-1, x.shape[-1])
 
     def _threads(self, positions: int) -> AbstractContextManager[None]:
@@ -112,7 +116,24 @@ class HostModel:
     def _logits(self, x: Floats, variants: Variants) -> Floats:
         x = self._norm(x)
         with self._threads(len(x)):
-            return product(x, self._embedding.T) if self._head is None else self._head(x, variants)
+            return self._tied_head(x) if self._head is None else self._head(x, variants)
+
+
+Ons = tuple[str | None, ...]
+"""The variant of every slot."""
+
+
+def _by_slot(
+    cache: HostCache, tokens: NDArray[Any], variants: Sequence[str | None]
+) -> tuple[NDArray[np.intp], Ons]:
+    """What is given for every row in the order of the slots; free ones read token 0 on the base."""
+    slots = len(cache.prefixes)
+    by_slot = np.zeros((slots, tokens.shape[1]), dtype=np.intp)
+    by_slot[cache.slots] = tokens
+    on: list[str | None] = [None] * slots
+    for slot, variant in zip(cache.slots, variants, strict=True):
+        on[slot] = variant
+    return by_slot, tuple(on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +143,13 @@ class _Pass:
     slots: int
     n: int
     variants: Variants
-    table: tuple[Floats, Floats]
+    table: Floats
     attention: Attention
 
-    def narrowed(self, on: Sequence[str | None], wanted: int) -> _Pass:
+    def narrowed(self, on: Ons, wanted: int) -> _Pass:
         """The same for the last `wanted` positions alone."""
-        cos, sin = (self.last(part, wanted) for part in self.table)
-        return _Pass(self.slots, wanted, _places(on, wanted), (cos, sin), self.attention)
+        table = np.stack([self.last(part, wanted) for part in self.table])
+        return _Pass(self.slots, wanted, _places(on, wanted), table, self.attention)
 
     def last(self, x: Floats, wanted: int) -> Floats:
         """The last positions of every slot in `x` `(slots · n, ...)`."""
@@ -139,15 +160,18 @@ class _Pass:
 class _Block:
     """One layer: attention and feed-forward, each behind a norm and beside a residual."""
 
-    def __init__(self, layer: Any, rope: Rope) -> None:
+    def __init__(self, layer: Any, rope: Rope, one_thread: bool) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._before = RMSNorm(layer.input_layernorm)
         self._between = RMSNorm(layer.post_attention_layernorm)
-        self._query, self._key = Linear(attention.q_proj), Linear(attention.k_proj)
-        self._value, self._out = Linear(attention.v_proj), Linear(attention.o_proj)
+        names = ("q_proj", "k_proj", "v_proj", "o_proj")
+        query, key, value, out = (Linear(attention[name], one_thread) for name in names)
+        gate, up, down = (Linear(mlp[name], one_thread) for name in ("gate_proj", "up_proj", "down_proj"))
+        self._attended = Projections(query, key, value)
+        self._query, self._key_value = Projections(query), Projections(key, value)
+        self._out, self._gate_up, self._down = Projections(out), Projections(gate, up), Projections(down)
         self._query_norm = RMSNorm(attention.q_norm) if "q_norm" in attention else None
         self._key_norm = RMSNorm(attention.k_norm) if "k_norm" in attention else None
-        self._gate, self._up, self._down = Linear(mlp.gate_proj), Linear(mlp.up_proj), Linear(mlp.down_proj)
         self._heads, self._key_heads = attention.n_heads, attention.n_kv_heads
         self._size = rope.size
         self._scale = np.float32(attention.scale)
@@ -155,49 +179,42 @@ class _Block:
     def __call__(self, layer: int, x: Floats, step: _Pass, last: _Pass) -> Floats:
         """The output for the positions of `last`, given the input `(slots · n, size)` for those of `step`."""
         h = self._before(x)
-        keys = self._key(h, step.variants).reshape(-1, self._key_heads, self._size)
-        if self._key_norm is not None:
-            keys = self._key_norm(keys)
-        values = self._value(h, step.variants).reshape(step.slots, step.n, self._key_heads, self._size)
-        step.attention.write(layer, rotate(keys, step.table).reshape(values.shape), values)
-        if last is not step:
+        if last is step:
+            heads = self._attended(h, step.variants).reshape(len(h), -1, self._size)
+            queries = heads[:, : self._heads]
+            turned, values = heads[:, : -self._key_heads], heads[:, -self._key_heads :]
+            self._normalize(queries, heads[:, self._heads : -self._key_heads])
+            turned = rotate(turned, step.table)
+            queries, keys = turned[:, : self._heads], turned[:, self._heads :]
+        else:
+            heads = self._key_value(h, step.variants).reshape(len(h), -1, self._size)
+            keys, values = heads[:, : self._key_heads], heads[:, self._key_heads :]
             x, h = step.last(x, last.n), step.last(h, last.n)
-        queries = self._query(h, last.variants).reshape(-1, self._heads, self._size)
-        if self._query_norm is not None:
-            queries = self._query_norm(queries)
-        queries = rotate(queries, last.table)
+            queries = self._query(h, last.variants).reshape(len(h), -1, self._size)
+            self._normalize(queries, keys)
+            queries, keys = rotate(queries, last.table), rotate(keys, step.table)
+        by_slot = (step.slots, step.n, self._key_heads, self._size)
+        step.attention.write(layer, keys.reshape(by_slot), values.reshape(by_slot))
         queries *= self._scale
         seen = last.attention(layer, queries.reshape(last.slots, last.n, self._heads, self._size))
         x = x + self._out(seen.reshape(len(x), -1), last.variants)
-        h = self._between(x)
-        x += self._down(silu_times(self._gate(h, last.variants), self._up(h, last.variants)), last.variants)
+        both = self._gate_up(self._between(x), last.variants)
+        half = both.shape[1] // 2
+        x += self._down(silu_times(both[:, :half], both[:, half:]), last.variants)
         return x
 
-
-def _places(on: Sequence[str | None], n: int) -> Variants:
-    """Which of the `n` positions of every slot run on which adapter."""
-    return _places_of(tuple(on), n)
+    def _normalize(self, queries: Floats, keys: Floats) -> None:
+        """In place, where the model has norms for them."""
+        if self._query_norm is not None:
+            queries[...] = self._query_norm(queries)
+        if self._key_norm is not None:
+            keys[...] = self._key_norm(keys)
 
 
 @functools.lru_cache(maxsize=256)
-def _places_of(on: tuple[str | None, ...], n: int) -> Variants:
-    if all(variant == on[0] for variant in on):
-        return [] if on[0] is None else [(on[0], slice(None))]
-    variants = np.array([variant or "" for variant in on]).repeat(n)
-    return [
-        (name, places)
-        for name in dict.fromkeys(filter(None, on))
-        for places in _slices(np.flatnonzero(variants == name))
-    ]
-
-
-def _slices(places: NDArray[np.intp]) -> list[slice]:
-    """One slice where places are evenly spaced, else one for every run of neighbors."""
-    steps = np.diff(places)
-    if len(steps) and (steps == steps[0]).all():
-        return [slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))]
-    runs = np.split(places, np.flatnonzero(steps > 1) + 1)
-    return [slice(int(run[0]), int(run[-1]) + 1) for run in runs]
+def _places(on: Ons, n: int) -> Variants:
+    """Which of the `n` positions of every slot run on which adapter."""
+    return Variants(on, n)
 
 
 @dataclass(slots=True)

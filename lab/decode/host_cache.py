@@ -61,6 +61,16 @@ class HostCache:
         """The slot of each row."""
         self.keys, self.values = self._room(1, 0)
         """`(layers, slots, heads, positions, size)`."""
+        self._settle()
+
+    def _settle(self) -> None:
+        """Note what stays as it is until rows come or go."""
+        self.in_order = self.slots.tolist() == [*range(len(self.prefixes))]
+        """Whether every slot has a row, and the rows stand as the slots do."""
+        self.groups = _by_prefix(self.prefixes)
+        """Every prefix in use with the slots that share it."""
+        shared = [0 if prefix is None else prefix.length for prefix in self.prefixes]
+        self._shared = np.array(shared, dtype=np.intp)
 
     @property
     def nbytes(self) -> int:
@@ -105,6 +115,7 @@ class HostCache:
             self.values[:, slot, :, :own] = other.values[:, source, :, :own]
             self.lengths[slot], self.prefixes[slot] = own, other.prefixes[source]
         self.slots = np.concatenate([self.slots, np.array(taken, dtype=np.intp)])
+        self._settle()
 
     def filter(self, stay: Sequence[int]) -> None:
         """Keep these rows, by place; when few are left the free slots go."""
@@ -118,11 +129,11 @@ class HostCache:
             self.lengths = self.lengths[self.slots]
             self.prefixes = [self.prefixes[slot] for slot in self.slots]
             self.slots = np.arange(len(self.slots))
+        self._settle()
 
     def starts(self) -> NDArray[np.intp]:
         """The position that comes next in each slot."""
-        shared = [0 if prefix is None else prefix.length for prefix in self.prefixes]
-        return self.lengths + np.array(shared, dtype=np.intp)
+        return self.lengths + self._shared
 
     def advance(self, positions: int) -> Attention:
         """Make room for `positions` more in every row, and say how they attend."""
@@ -156,27 +167,34 @@ class Attention:
     """How `n` new positions in every slot attend: to their prefix, and to their own up to themselves."""
 
     def __init__(self, cache: HostCache, n: int) -> None:
-        self._cache = cache
+        begins = cache.lengths.tolist()
         self._n = n
         self._begin = cache.lengths.copy()
-        self._own = int(self._begin.max()) + n
-        self._slots = np.arange(len(self._begin))
-        self._groups = _by_prefix(cache.prefixes)
+        self._own = max(begins) + n
+        self._alike = min(begins) == max(begins)
+        self._slots = np.arange(len(begins))
+        self._groups = cache.groups
+        self._heads = cache.shape.heads
+        self._keys, self._values = cache.keys[..., : self._own, :], cache.values[..., : self._own, :]
         self._mask: Floats | None = None
-        if n > 1 or (self._begin != self._begin[0]).any():
+        if n > 1 or not self._alike:
             last = self._begin[:, None] + np.arange(n)
             seen = np.arange(self._own) <= last[..., None]
             self._mask = np.where(seen, np.float32(0), MASKED)[:, None, None]
 
     def write(self, layer: int, keys: Floats, values: Floats) -> None:
         """Put the new positions' keys and values `(slots, n, heads, size)` into the cache."""
+        if self._n == 1 and self._alike:
+            self._keys[layer, :, :, -1] = keys[:, 0]
+            self._values[layer, :, :, -1] = values[:, 0]
+            return
         if self._n == 1:
-            self._cache.keys[layer, self._slots, :, self._begin] = keys[:, 0]
-            self._cache.values[layer, self._slots, :, self._begin] = values[:, 0]
+            self._keys[layer, self._slots, :, self._begin] = keys[:, 0]
+            self._values[layer, self._slots, :, self._begin] = values[:, 0]
             return
         for slot, begin in enumerate(self._begin):
-            self._cache.keys[layer, slot, :, begin : begin + self._n] = keys[slot].swapaxes(0, 1)
-            self._cache.values[layer, slot, :, begin : begin + self._n] = values[slot].swapaxes(0, 1)
+            self._keys[layer, slot, :, begin : begin + self._n] = keys[slot].swapaxes(0, 1)
+            self._values[layer, slot, :, begin : begin + self._n] = values[slot].swapaxes(0, 1)
 
     def __call__(self, layer: int, queries: Floats) -> Floats:
         """What the last m of the n positions see: queries and result are `(slots, m, heads, size)`.
@@ -185,26 +203,31 @@ class Attention:
         off, the weights of the own and of the shared part are summed up side by side.
         """
         slots, m, heads, size = queries.shape
-        key_heads = self._cache.shape.heads
+        key_heads = self._heads
         group = heads // key_heads
         # (slots, key heads, group · m, size): what looks at the same keys is one product.
-        q = queries.reshape(slots, m, key_heads, group, size).transpose(0, 2, 3, 1, 4)
-        q = q.reshape(slots, key_heads, group * m, size)
-        own = q @ self._cache.keys[layer, :, :, : self._own].swapaxes(-1, -2)
+        if m == 1:
+            q = queries.reshape(slots, key_heads, group, size)
+        else:
+            q = queries.reshape(slots, m, key_heads, group, size).transpose(0, 2, 3, 1, 4)
+            q = q.reshape(slots, key_heads, group * m, size)
+        own = q @ self._keys[layer].swapaxes(-1, -2)
         if self._mask is not None:
             by_position = own.reshape(slots, key_heads, group, m, self._own)
             by_position += self._mask[..., self._n - m :, :]
         shared = [_shared_scores(q[rows], prefix.keys[layer]) for prefix, rows in self._groups]
-        top = own.max(axis=-1, keepdims=True)
+        top = np.maximum.reduce(own, axis=-1, keepdims=True)
         for (_, rows), scores in zip(self._groups, shared, strict=True):
             top[rows] = np.maximum(top[rows], scores.max(axis=-1, keepdims=True).swapaxes(0, 1))
         total = _weights(own, top)
-        seen = np.asarray(own @ self._cache.values[layer, :, :, : self._own], dtype=np.float32)
+        seen: Floats = own @ self._values[layer]
         for (prefix, rows), scores in zip(self._groups, shared, strict=True):
             total[rows] += _weights(scores, top[rows].swapaxes(0, 1)).swapaxes(0, 1)
             flat = scores.reshape(key_heads, -1, prefix.length) @ prefix.values[layer]
             seen[rows] += flat.reshape(key_heads, -1, group * m, size).swapaxes(0, 1)
         seen /= total
+        if m == 1:
+            return seen.reshape(slots, 1, heads, size)
         by_head = seen.reshape(slots, key_heads, group, m, size).transpose(0, 3, 1, 2, 4)
         return by_head.reshape(slots, m, heads, size)
 

@@ -6,23 +6,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.decode.host_deltas import Deltas, Factors, Variants
+from lab.decode.host_products import Matrix
 from lab.models.gated_layers import GatedLinear
 from lab.models.runtime import mx, nn
 
 Floats = NDArray[np.float32]
-Variants = Sequence[tuple[str, slice]]
-"""Which positions run on which adapter; those on the base are not listed. Slices copy nothing."""
 
 _nn: Any = nn
 _ROPE_BLOCK = 1024
-FEW_ROWS = 4
 
 
 class UnsupportedError(Exception):
@@ -43,53 +41,55 @@ def exactly(module: Any, kind: type) -> Any:
     return module
 
 
-@dataclass(frozen=True, slots=True)
-class _Delta:
-    """One adapter's factors A `(in, rank)` and B `(rank, out)`, and DoRA's factor `(out,)` if it has one."""
-
-    a: Floats
-    b: Floats
-    rescale: Floats | None
-
-
 class Linear:
-    """`x Wᵀ + bias`, with the low-rank deltas of attached adapters as `lab.models.gated_layers` has them."""
+    """One linear layer of the model: its weight, its bias, and the factors of the adapters attached to it."""
 
-    __slots__ = ("_bias", "_deltas", "_weight")
+    __slots__ = ("bias", "factors", "matrix")
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, one_thread: bool) -> None:
         deltas = module.deltas.factors if type(module) is GatedLinear else {}
         base = exactly(module.base if type(module) is GatedLinear else module, _nn.Linear)
-        self._weight = view(base.weight).T
-        self._bias = view(base.bias) if "bias" in base else None
-        self._deltas: Mapping[str, _Delta] = {
-            name: _Delta(view(of.a), view(of.b), None if of.rescale is None else view(of.rescale))
+        self.matrix = Matrix(view(base.weight), one_thread)
+        self.bias = view(base.bias) if "bias" in base else None
+        self.factors = {
+            name: Factors(view(of.a), view(of.b), None if of.rescale is None else view(of.rescale))
             for name, of in deltas.items()
         }
 
+
+class Projections:
+    """Linear layers that read the same: `x Wᵀ + bias` of each, side by side, with their adapters' deltas."""
+
+    __slots__ = ("_bias", "_deltas", "_parts", "_size")
+
+    def __init__(self, *layers: Linear) -> None:
+        ends = np.cumsum([layer.matrix.size for layer in layers]).tolist()
+        columns = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+        self._size = ends[-1]
+        self._parts = [(layer.matrix, of) for layer, of in zip(layers, columns, strict=True)]
+        self._bias = _side_by_side(layers)
+        self._deltas = Deltas([(layer.factors, of) for layer, of in zip(layers, columns, strict=True)])
+
     def __call__(self, x: Floats, variants: Variants) -> Floats:
-        y = product(x, self._weight)
-        for name, places in variants:
-            if (delta := self._deltas.get(name)) is not None:
-                part = y[places]
-                part += x[places].dot(delta.a).dot(delta.b)
-                if delta.rescale is not None:
-                    part *= delta.rescale
+        """`(positions, Σ out)` of `x` `(positions, in)`."""
+        y = np.empty((len(x), self._size), dtype=np.float32)
+        for matrix, columns in self._parts:
+            matrix.into(y[:, columns], x)
+        if variants.adapters:
+            self._deltas.add(y, x, variants)
         if self._bias is not None:
             y += self._bias
         return y
 
 
-def product(x: Floats, weight: Floats) -> Floats:
-    """`x W` for `x` `(positions, in)`.
-
-    A few rows are multiplied one by one, as vectors: OpenBLAS's matrix product often takes as long for two
-    rows as for eight, which is four times as long as for one.
-    """
-    if len(x) > FEW_ROWS:
-        return x @ weight
-    by_row: Floats = np.matmul(x[:, None, :], weight)
-    return by_row[:, 0]
+def _side_by_side(layers: Sequence[Linear]) -> Floats | None:
+    """The biases `(Σ out,)`; None where no layer has one."""
+    if all(layer.bias is None for layer in layers):
+        return None
+    missing = [np.zeros(layer.matrix.size, dtype=np.float32) for layer in layers]
+    return np.concatenate(
+        [zeros if layer.bias is None else layer.bias for layer, zeros in zip(layers, missing, strict=True)]
+    )
 
 
 class RMSNorm:
@@ -125,32 +125,28 @@ class Rope:
         self.size = size
         """Of a head."""
         self._module = module
-        self._cos = self._sin = np.empty((0, size // 2), dtype=np.float32)
+        self._table = np.empty((2, 0, 2, size // 2), dtype=np.float32)
 
-    def table(self, positions: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Cosine and sine `(positions, 1, size / 2)`."""
-        if (end := int(positions.max()) + 1) > len(self._cos):
+    def table(self, positions: NDArray[np.intp]) -> Floats:
+        """What `rotate` multiplies by: `(2, positions, 1, 2, size / 2)`, of the cosine and of the sine."""
+        if (end := int(positions.max()) + 1) > self._table.shape[1]:
             self._grow(-(-end // _ROPE_BLOCK) * _ROPE_BLOCK)
-        return self._cos[positions, None], self._sin[positions, None]
+        return self._table[:, positions, None]
 
     def _grow(self, positions: int) -> None:
         half = self.size // 2
         unit = mx.concatenate([mx.ones((positions, half)), mx.zeros((positions, half))], axis=-1)
         turned = np.asarray(self._module(unit[None, None])[0, 0])
-        self._cos, self._sin = turned[:, :half].copy(), turned[:, half:].copy()
+        cos, sin = turned[:, :half], turned[:, half:]
+        self._table = np.stack([np.stack([cos, cos], axis=1), np.stack([-sin, sin], axis=1)])
 
 
-def rotate(x: Floats, table: tuple[Floats, Floats]) -> Floats:
+def rotate(x: Floats, table: Floats) -> Floats:
     """Turn `x` `(positions, heads, size)`, whose pairs are its two halves."""
-    cos, sin = table
-    half = x.shape[-1] // 2
-    left, right = x[..., :half], x[..., half:]
-    y = np.empty_like(x)
-    np.multiply(left, cos, out=y[..., :half])
-    np.multiply(right, cos, out=y[..., half:])
-    y[..., :half] -= right * sin
-    y[..., half:] += left * sin
-    return y
+    halves = x.reshape(*x.shape[:-1], 2, -1)
+    y: Floats = halves * table[0]
+    y += halves[..., ::-1, :] * table[1]
+    return y.reshape(x.shape)
 
 
 def silu_times(gate: Floats, up: Floats) -> Floats:

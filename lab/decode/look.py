@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lab.decode.sampling import choice
-from lab.decode.statistics import Distributions, StepStatistics
+from lab.decode.sampling import choices
+from lab.decode.statistics import Distributions, StepStatistics, row_blocks
 from lab.decode.types import Sampling
 from lab.models.runtime import mx
 
@@ -64,7 +64,7 @@ class HostLook:
             draw.given is not None or draw.sampling.temperature > 0 for draw in draws
         )
         if self.known:
-            self._ids = [self._take(row) for row in range(len(draws))]
+            self._ids = self._take()
             self.tokens = None
         else:
             self._ids = []
@@ -81,13 +81,18 @@ class HostLook:
         statistics = self._distributions().statistics(row, self.ids()[row], self._draws[row].alternatives)
         return statistics, self._sampling_entropies_nats[row]
 
-    def _take(self, row: int) -> int:
-        draw, rows = self._draws[row], self._distributions()
-        if draw.sampling.temperature == 0:
-            return int(rows.logits[row].argmax()) if draw.given is None else draw.given
-        left = choice(rows.logits[row], rows.weights[row], rows.totals[row], draw.sampling)
-        self._sampling_entropies_nats[row] = left.entropy_nats()
-        return left.draw(draw.seed, draw.step) if draw.given is None else draw.given
+    def _take(self) -> list[int]:
+        """The rows' tokens, and the entropies of what they were drawn from."""
+        rows, draws = self._distributions(), self._draws
+        ids: list[int] = rows.best[0][:, 0].tolist()
+        drawn = [row for row, draw in enumerate(draws) if draw.sampling.temperature > 0]
+        for places in row_blocks(len(drawn), rows.logits.shape[1]):
+            these = drawn[places]
+            left = choices(rows, these, [draws[row].sampling for row in these])
+            taken = left.draw([draws[row].seed for row in these], [draws[row].step for row in these])
+            for row, token, entropy_nats in zip(these, taken, left.entropies_nats(), strict=True):
+                ids[row], self._sampling_entropies_nats[row] = token, entropy_nats
+        return [token if draw.given is None else draw.given for token, draw in zip(ids, draws, strict=True)]
 
     def _distributions(self) -> Distributions:
         if self._rows is None:

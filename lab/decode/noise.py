@@ -18,6 +18,7 @@ MIX_1 = 0xBF58476D1CE4E5B9
 MIX_2 = 0x94D049BB133111EB
 UNIFORM_BITS = 23
 _MASK = (1 << 64) - 1
+_GAMMA, _MIX_1, _MIX_2 = np.uint64(GAMMA), np.uint64(MIX_1), np.uint64(MIX_2)
 
 
 def step_key(seed: int, step: int) -> int:
@@ -25,15 +26,29 @@ def step_key(seed: int, step: int) -> int:
     return _mix(_mix(seed & _MASK) + step * GAMMA & _MASK)
 
 
-def gumbel(key: int, token_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Standard Gumbel noise of the given tokens at one step."""
-    with np.errstate(over="ignore"):
-        x = np.uint64(key) + (token_ids.astype(np.uint64) + np.uint64(1)) * np.uint64(GAMMA)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(MIX_1)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
-        x ^= x >> np.uint64(31)
-    uniform = ((x >> np.uint64(64 - UNIFORM_BITS)).astype(np.float64) + 0.5) * 2.0**-UNIFORM_BITS
-    return np.asarray(-np.log(-np.log(uniform)))
+def gumbel(key: int | NDArray[np.uint64], token_ids: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Standard Gumbel noise of the given tokens at one step, or each at a step of its own."""
+    x = token_ids.astype(np.uint64)
+    x += 1
+    # A single key is made an array: only for scalars would NumPy warn of the overflow that is meant.
+    x = np.atleast_1d(np.asarray(key, dtype=np.uint64)) + x * _GAMMA
+    x = _mixed(x, 30, _MIX_1)
+    x = _mixed(x, 27, _MIX_2)
+    x ^= x >> 31
+    x >>= 64 - UNIFORM_BITS
+    noise = x.astype(np.float64)
+    noise += 0.5
+    noise *= 2.0**-UNIFORM_BITS
+    for _ in range(2):
+        np.log(noise, out=noise)
+        np.negative(noise, out=noise)
+    return noise
+
+
+def _mixed(x: NDArray[np.uint64], shift: int, factor: np.uint64) -> NDArray[np.uint64]:
+    x ^= x >> shift
+    x *= factor
+    return x
 
 
 def _mix(x: int) -> int:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.decode import statistics
 from lab.decode.graph import GraphLook, _gumbel
 from lab.decode.look import Draw, HostLook
 from lab.decode.noise import gumbel, step_key
-from lab.decode.sampling import choice
+from lab.decode.sampling import choices
 from lab.decode.statistics import Distributions
 from lab.decode.types import Sampling
 from lab.errors import LabError
@@ -137,7 +138,7 @@ def slow_survivors(p: np.ndarray, sampling: Sampling) -> set[int]:
 def test_filters_leave_what_their_definitions_say(vocab, scale, seed, top_p, top_k_, min_p):
     sampling = Sampling(temperature=0.7, top_p=top_p, top_k=top_k_, min_p=min_p)
     rows = Distributions(random_logits(1, vocab, scale, seed), k=5)
-    left = choice(rows.logits[0], rows.weights[0], rows.totals[0], sampling)
+    left = choices(rows, [0], [sampling])
     p = np.exp(predictive.log_probabilities(rows.logits[0]))
     expected = slow_survivors(p, sampling)
     difference = expected ^ set(left.token_ids.tolist())
@@ -146,7 +147,7 @@ def test_filters_leave_what_their_definitions_say(vocab, scale, seed, top_p, top
     assert not difference or sampling.top_p < 1
     kept = p[left.token_ids] ** (1 / 0.7)
     kept /= kept.sum()
-    assert left.entropy_nats() == pytest.approx(-(kept * np.log(kept)).sum(), abs=1e-4)
+    assert left.entropies_nats() == pytest.approx([-(kept * np.log(kept)).sum()], abs=1e-4)
 
 
 def test_noise_is_gumbel_and_the_same_in_the_graph():
@@ -179,9 +180,31 @@ def test_equal_models_draw_equal_tokens_and_near_ones_mostly():
 
     def drawn(logits: np.ndarray) -> list[int]:
         rows = Distributions(logits[None], k=0)
-        left = choice(logits, rows.weights[0], rows.totals[0], sampling)
-        return [left.draw(seed=5, step=step) for step in range(400)]
+        left = choices(rows, [0], [sampling])
+        return [left.draw([5], [step])[0] for step in range(400)]
 
     same = sum(a == b for a, b in zip(drawn(z), drawn(near), strict=True))
     assert drawn(z) == drawn(z.copy())
     assert same > 370
+
+
+@given(st.integers(2, 90), st.floats(0.1, 6.0), st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_a_rows_token_and_figures_do_not_depend_on_its_company(vocab, scale, seed, count, block):
+    logits = random_logits(count, vocab, scale, seed)
+    draws = [Draw(SAMPLINGS[(seed + i) % len(SAMPLINGS)], seed + i, i, 3) for i in range(count)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "BLOCK_LOGITS", block * vocab)
+        together = HostLook(logits, draws)
+        for row, draw in enumerate(draws):
+            alone = HostLook(logits[row : row + 1], [draw])
+            assert together.ids()[row] == alone.ids()[0]
+            assert together.statistics(row) == alone.statistics(0)
+
+
+@given(st.lists(st.integers(-2, 2), min_size=2, max_size=12), st.integers(0, 11), st.integers(1, 4))
+def test_ranks_count_the_larger_ones_among_equals(values, token, k):
+    logits = np.array([values], dtype=np.float32)
+    token %= len(values)
+    found = Distributions(logits, k).statistics(0, token, k)
+    assert found.rank == sum(value > values[token] for value in values)
