@@ -70,7 +70,8 @@ class ScreenSpec:
         return self.load()()
 
     def action(self) -> Action:
-        return Action(f"app.show-{self.id}", (self.key,), self.title, f"Open {self.title}: {self.purpose}")
+        keys = (self.key, f"alt+{self.key}")
+        return Action(f"app.show-{self.id}", keys, self.title, f"Open {self.title}: {self.purpose}")
 
 
 SCREENS: tuple[ScreenSpec, ...] = (
@@ -91,6 +92,13 @@ SCREENS: tuple[ScreenSpec, ...] = (
         "Train",
         "screens.training.screen:TrainingScreen",
         "watch runs as they train, and steer them.",
+    ),
+    ScreenSpec(
+        "curate",
+        "5",
+        "Curate",
+        "screens.curate.screen:CurateScreen",
+        "judge pairs of answers, blind, by one key each.",
     ),
     ScreenSpec(
         "runs",
@@ -224,6 +232,49 @@ _TRAINING = (
     Action("training.refresh", ("f5",), "Refresh", "Read runs and store again."),
 )
 
+_CURATE = (
+    Action("curate.strategy", ("s",), "Queue", "Which pairs come: new, uncertain …", footer=True),
+    Action("curate.only", ("o",), "Only", "Only pairs of some batteries, sources or kinds.", footer=True),
+    Action("curate.rater", ("r",), "Rater", "Who judges: each rater has a queue of their own.", footer=True),
+    Action("curate.refresh", ("f5",), "Refresh", "Read the store again."),
+    Action(
+        "curate.back",
+        ("escape",),
+        "All pairs",
+        "From the card to the list of all pairs and back; in the list digits open screens, as everywhere.",
+    ),
+)
+
+_CARD = (
+    Action("card.choose-left", ("a", "left", "1"), "Left", "The left answer is better.", footer=True),
+    Action("card.choose-right", ("b", "right", "2"), "Right", "The right answer is better.", footer=True),
+    Action("card.tie", ("t", "0"), "Tie", "Both are as good.", footer=True),
+    Action("card.both-bad", ("x", "9"), "Both bad", "Neither is any good.", footer=True),
+    Action("card.skip", ("space",), "Skip", "No verdict; re-check brings it again.", footer=True),
+    Action(
+        "card.undo", ("u", "ctrl+z"), "Undo", "Take the last verdict back; its card returns.", footer=True
+    ),
+    Action("card.redo", ("ctrl+r", "ctrl+y"), "Redo", "Give the verdict again that was taken back last."),
+    Action("card.flag", ("f",), "Flag", "Flag this pair, or take the flag away.", footer=True),
+    Action("card.edit", ("e",), "Edit", "Write a better answer over one of both.", footer=True),
+    Action("card.note", ("c",), "Note", "Write a note on this pair.", footer=True),
+    Action("card.next-open", ("n",), "Next open", "The next pair without your verdict.", footer=True),
+    Action("card.earlier", ("left_square_bracket",), "Earlier", "The card before, of earlier sessions too."),
+    Action("card.later", ("right_square_bracket",), "Later", "The card after this one."),
+    Action("card.diff", ("d",), "Diff", "Bring out what differs: by words, by tokens, off.", footer=True),
+    Action("card.overlay", ("h",), "Heat", "The entropy H_t of each token, after your verdict.", footer=True),
+    Action("card.blind", ("v",), "Blind", "Show whose answers these are; verdicts are then not blind."),
+    Action("card.fold", ("z",), "Unfold", "Show the start that both share, or fold it away."),
+    Action("card.down", ("down", "j"), "Down", "Both texts one line down."),
+    Action("card.up", ("up", "k"), "Up", "Both texts one line up."),
+    Action("card.page-down", ("pagedown",), "Page down", "Both texts one page down."),
+    Action("card.page-up", ("pageup",), "Page up", "Both texts one page up."),
+    Action("card.first", ("home",), "Start", "Both texts to their start."),
+    Action("card.last", ("end",), "End", "Both texts to their end."),
+    Action("card.prompt-down", ("shift+down", "J"), "Prompt down", "The prompt one line down."),
+    Action("card.prompt-up", ("shift+up", "K"), "Prompt up", "The prompt one line up."),
+)
+
 _RUNS = (
     Action(
         "runs.kind-on",
@@ -331,6 +382,8 @@ ACTIONS: tuple[Action, ...] = (
     *_LIVE,
     *_COMPARE,
     *_TRAINING,
+    *_CARD,
+    *_CURATE,
     *_RUNS,
     *_SCORE,
     *_LIST,
@@ -348,6 +401,8 @@ SCOPE_TITLES = {
     "live": "Live",
     "compare": "Compare",
     "training": "Train",
+    "curate": "Curate",
+    "card": "On a card",
     "runs": "Runs & gates",
     "score": "Score",
     "list": "In a list",

@@ -292,7 +292,8 @@ class LanternApp(App[None]):
     async def action_do(self, action_id: str) -> None:
         """Do an action of the registry by its id, wherever it lives."""
         action = BY_ID[action_id]
-        namespace = {"app": "app", "list": "focused", "tape": "focused"}.get(action.scope, "screen")
+        focused = ("list", "tape", "card")
+        namespace = "app" if action.scope == "app" else "focused" if action.scope in focused else "screen"
         await self.run_action(f"{namespace}.{action.command}")
 
     async def action_show_probes(self) -> None:
@@ -306,6 +307,9 @@ class LanternApp(App[None]):
 
     async def action_show_training(self) -> None:
         await self.show_screen("training")
+
+    async def action_show_curate(self) -> None:
+        await self.show_screen("curate")
 
     async def action_show_runs(self) -> None:
         await self.show_screen("runs")

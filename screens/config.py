@@ -23,8 +23,11 @@ PANES_OF = {
     "live": ("tape", "list"),
     "compare": ("list", "pair", "text"),
     "training": ("list", "text"),
+    "curate": ("list", "card"),
     "score": ("list", "text"),
 }
+# On a card of Curate its own keys win over those that are live everywhere.
+OVER_THE_APP = frozenset(("card",))
 # A window of its own: while it is open, no other keys are live.
 WINDOWS = frozenset(("rating",))
 
@@ -41,6 +44,10 @@ class LabState:
     domains: list[str] = field(default_factory=list)
     kernel: str = ""
     sampling: dict[str, float] = field(default_factory=dict)
+    rater: str = ""
+    queue: str = ""
+    queue_only: list[str] = field(default_factory=list)
+    card: list[str] = field(default_factory=list)
 
 
 def load_state(folder: Path) -> LabState:
@@ -163,7 +170,7 @@ def _meet(one: str, other: str) -> bool:
     if WINDOWS & {one, other}:
         return False
     if "app" in (one, other):
-        return True
+        return not OVER_THE_APP & {one, other}
     return other in PANES_OF.get(one, ()) or one in PANES_OF.get(other, ())
 
 

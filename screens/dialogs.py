@@ -143,14 +143,19 @@ class ErrorDialog(Dialog[bool]):
 
 
 class LineDialog(Dialog[str]):
-    """One line of text: a path, a model."""
+    """One line of text: a path, a model. Empty text is no answer unless `may_be_empty`."""
 
-    def __init__(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
+    def __init__(
+        self, title: str, note: str, value: str = "", placeholder: str = "", may_be_empty: bool = False
+    ) -> None:
         super().__init__()
-        self.give(title, note, value, placeholder)
+        self.give(title, note, value, placeholder, may_be_empty)
 
-    def give(self, title: str, note: str, value: str = "", placeholder: str = "") -> None:
+    def give(
+        self, title: str, note: str, value: str = "", placeholder: str = "", may_be_empty: bool = False
+    ) -> None:
         self._title, self._note, self._value, self._placeholder = title, note, safe_line(value), placeholder
+        self._may_be_empty = may_be_empty
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
@@ -166,7 +171,7 @@ class LineDialog(Dialog[str]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        if event.value.strip():
+        if event.value.strip() or self._may_be_empty:
             self.dismiss(event.value.strip())
 
 

@@ -19,6 +19,7 @@ from screens.dialogs import Dialog
 from screens.widgets.virtual_list import Cell, VirtualList
 
 KEY_WIDTH = 11
+PANES_LISTED = {"curate": "card"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def entries(scope: str, keys: dict[str, tuple[str, ...]]) -> list[Entry]:
     return [
         Entry(action, " ".join(keys.get(action.id, ())))
         for action in ACTIONS
-        if action.palette and action.scope in ("app", scope)
+        if action.palette and action.scope in ("app", scope, PANES_LISTED.get(scope))
     ]
 
 

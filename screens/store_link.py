@@ -66,6 +66,12 @@ class StoreLink:
         await self._service.aappend(*records)
         self.changes += 1
 
+    async def keep(self, records: Sequence[Record]) -> None:
+        """Append records; they are on disk when this returns, and can be read back a little later."""
+        await self.open.wait()
+        await self._service.akeep(*records)
+        self.ingest_soon()
+
     def ingest_soon(self) -> None:
         """There is something new in a journal; read it within a second."""
         self._wake.set()

@@ -17,11 +17,13 @@ KernelPlacement = Literal["none", "system", "user"]
 FineTuneType = Literal["lora", "dora", "full"]
 SideName = Literal["left", "right"]
 PairSource = Literal["sweep", "directions", "stored", "imported", "edited"]
-JudgementAction = Literal["verdict", "flag", "note", "undo", "redo"]
+JudgementAction = Literal["verdict", "flag", "note", "undo", "redo", "reveal"]
 Verdict = Literal["left", "right", "tie", "both_bad", "skip"]
 RATING_VALUES = (1, 2, 3, 4, 5)
 PairVerdict = Literal["left", "right", "tie"]
 EventLevel = Literal["info", "warning", "error"]
+BY_HAND = "by hand"
+"""In the place of a model's id: a person wrote this answer."""
 PhaseState = Literal["begun", "done", "failed", "undone"]
 GateVerdict = Literal["pass", "amber", "fail"]
 StripState = Literal["ok", "warn", "rollback", "shown", "withheld"]
@@ -124,7 +126,8 @@ class GenerationRecord:
 
     `text` is the answer as decoded, special tokens of the chat template left out.
     `parent_id` and `parent_token` are set when the answer was branched off another before that token index;
-    its first `parent_token` tokens are then the parent's and keep the parent's statistics.
+    its first `parent_token` tokens are then the parent's and keep the parent's statistics. An answer that a
+    person wrote over another has a `parent_id` alone, BY_HAND as its model, and no statistics.
     """
 
     kind: ClassVar[str] = "generation"
@@ -487,7 +490,7 @@ class JudgementRecord:
 
     `left_id` and `right_id` are the generations as they stood, `pass_number` counts showings of the pair from
     0. `about` is the judgement that an undo or redo is about; `reading_ms` the time from the card being drawn
-    to the verdict; `blind` is false once the sides have been shown.
+    to the verdict; `blind` is false once the sides have been shown, of which "reveal" is the entry.
     """
 
     kind: ClassVar[str] = "judgement"

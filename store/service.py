@@ -7,6 +7,7 @@ A damaged database is set aside and rebuilt from the journals on the way; `take_
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -43,6 +44,7 @@ class StoreService:
         self._database: Database | None = None
         self._ingester: Ingester | None = None
         self._journal: Journal | None = None
+        self._journal_lock = threading.Lock()
         self._notices: list[str] = [home.notice] if home.notice else []
         self._told_unreadable: set[str] = set()
         self._closed = False
@@ -84,6 +86,19 @@ class StoreService:
         """`append` for the event loop."""
         await self._await(self._submit(lambda: self._append(records)), INGEST_WAIT_S)
 
+    def keep(self, *records: Record) -> None:
+        """Write records to this process's journal, on disk when this returns; the next ingest brings them in.
+
+        Waits for no question and no other process. Raises StoreError when they could not be written.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        self._write(records)
+
+    async def akeep(self, *records: Record) -> None:
+        """`keep` for the event loop."""
+        await asyncio.to_thread(self.keep, *records)
+
     def take_notices(self) -> list[str]:
         """What a person should know, each told once: a poor home, a damaged database that was rebuilt."""
         notices, self._notices = self._notices, []
@@ -115,6 +130,14 @@ class StoreService:
         if self._closed:
             raise StoreError("the store is closed")
         return self._worker.submit(work)
+
+    def _write(self, records: tuple[Record, ...]) -> None:
+        with self._journal_lock:
+            if self._journal is None:
+                self._journal = Journal.open(self.home, self._process)
+            last = len(records) - 1
+            for number, record in enumerate(records):
+                self._journal.append(record, durable=number == last)
 
     def _wait(self, future: Future[T], wait_s: float) -> T:
         try:
@@ -158,11 +181,7 @@ class StoreService:
         return report.new_records
 
     def _append(self, records: tuple[Record, ...]) -> None:
-        if self._journal is None:
-            self._journal = Journal.open(self.home, self._process)
-        last = len(records) - 1
-        for number, record in enumerate(records):
-            self._journal.append(record, durable=number == last)
+        self._write(records)
         try:
             self._ingest()
         except StoreError as error:

@@ -197,8 +197,9 @@ def _check_judgement(record: JudgementRecord) -> None:
     if record.pass_number < 0:
         raise ValueError("field pass_number: expected a number from 0")
     needed = {"verdict": "verdict", "undo": "about", "redo": "about", "note": "note", "flag": "flagged"}
-    if getattr(record, needed[record.action]) is None:
-        raise ValueError(f"field {needed[record.action]}: expected a value, as action is {record.action}")
+    name = needed.get(record.action)
+    if name is not None and getattr(record, name) is None:
+        raise ValueError(f"field {name}: expected a value, as action is {record.action}")
 
 
 def _check_distillation(record: DistillationRecord) -> None:

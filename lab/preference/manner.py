@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
-from lab.measure.statistics import Estimate, wilson
 from lab.preference.verdicts import preferred
 from store.records import JudgementRecord
+
+if TYPE_CHECKING:
+    from lab.measure.statistics import Estimate
 
 READING_WORDS_PER_MINUTE = 238.0
 """Silent reading of English prose; Brysbaert 2019, a mean over 190 studies."""
@@ -35,6 +38,8 @@ def reading_s(words: int) -> float:
 
 def manner(verdicts: Iterable[JudgementRecord], words_to_read: dict[str, int]) -> Manner:
     """The figures of a rater's standing verdicts; `words_to_read` by pair is what was new on its card."""
+    from lab.measure.statistics import wilson
+
     given = list(verdicts)
     times = [one.reading_ms / 1e3 for one in given if one.reading_ms is not None]
     hasty = [
@@ -43,7 +48,7 @@ def manner(verdicts: Iterable[JudgementRecord], words_to_read: dict[str, int]) -
         if one.reading_ms is not None and one.reading_ms / 1e3 < reading_s(words_to_read.get(one.pair_id, 0))
     ]
     decisive = [one for one in given if preferred(one) is not None]
-    repeats = _repeats(given)
+    agreeing, repeats = agreement(given)
     return Manner(
         judged=len(given),
         decisive=len(decisive),
@@ -51,21 +56,23 @@ def manner(verdicts: Iterable[JudgementRecord], words_to_read: dict[str, int]) -
         median_s=median(times) if times else None,
         faster_than_reading=len(hasty),
         left_wins=wilson(sum(one.verdict == "left" for one in decisive), len(decisive)) if decisive else None,
-        repeats=len(repeats),
-        agreeing_repeats=sum(_meaning(first) == _meaning(again) for first, again in repeats),
+        repeats=repeats,
+        agreeing_repeats=agreeing,
     )
 
 
-def _repeats(verdicts: list[JudgementRecord]) -> list[tuple[JudgementRecord, JudgementRecord]]:
-    """The first verdict of a pair with each later pass of it."""
-    first = {one.pair_id: one for one in verdicts if one.pass_number == 0}
-    return [
+def agreement(verdicts: Iterable[JudgementRecord]) -> tuple[int, int]:
+    """How many later passes of a pair say what its first verdict says, and how many there are; no skips."""
+    given = list(verdicts)
+    first = {one.pair_id: one for one in given if one.pass_number == 0}
+    again = [
         (first[one.pair_id], one)
-        for one in verdicts
+        for one in given
         if one.pass_number > 0
         and one.pair_id in first
         and "skip" not in (one.verdict, first[one.pair_id].verdict)
     ]
+    return sum(_meaning(before) == _meaning(now) for before, now in again), len(again)
 
 
 def _meaning(judgement: JudgementRecord) -> str | None:

@@ -6,7 +6,7 @@ rater's history goes on across sessions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from store.records import JudgementRecord
@@ -29,16 +29,18 @@ def rejected(judgement: JudgementRecord) -> str | None:
 class Standing:
     """One rater's log as it stands. Feed it judgements in their order; it never does I/O.
 
-    `verdicts` holds the verdict that counts of every key; `flags` and `notes` are by pair.
+    `verdicts` holds the verdict that counts of every key; `flags` and `notes` are by pair; of the pairs in
+    `revealed` the rater has seen which answer is whose.
     """
 
     verdicts: dict[Key, JudgementRecord] = field(default_factory=dict)
     flags: dict[str, bool] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    revealed: set[str] = field(default_factory=set)
     _by_id: dict[str, JudgementRecord] = field(default_factory=dict)
     _under: dict[Key, list[JudgementRecord]] = field(default_factory=dict)
-    _done: list[str] = field(default_factory=list)
-    _undone: list[str] = field(default_factory=list)
+    _done: dict[str, None] = field(default_factory=dict)
+    _undone: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, judgements: Iterable[JudgementRecord]) -> Standing:
@@ -60,29 +62,36 @@ class Standing:
             case "undo" if judgement.about in self._done:
                 self._take_back(self._by_id[judgement.about])
             case "redo" if judgement.about in self._undone:
-                self._undone.remove(judgement.about)
+                del self._undone[judgement.about]
                 self._give(self._by_id[judgement.about])
             case "flag":
                 self.flags[judgement.pair_id] = bool(judgement.flagged)
             case "note":
                 self.notes[judgement.pair_id] = judgement.note or ""
+            case "reveal":
+                self.revealed.add(judgement.pair_id)
             case _:
                 pass
 
     @property
     def to_undo(self) -> JudgementRecord | None:
         """The verdict that the next undo is about."""
-        return self._by_id[self._done[-1]] if self._done else None
+        return next(self.given, None)
 
     @property
     def to_redo(self) -> JudgementRecord | None:
         """The verdict that the next redo is about."""
-        return self._by_id[self._undone[-1]] if self._undone else None
+        return self._by_id[next(reversed(self._undone))] if self._undone else None
+
+    @property
+    def given(self) -> Iterator[JudgementRecord]:
+        """The verdicts that undo would take back, the next one first."""
+        return (self._by_id[judgement_id] for judgement_id in reversed(self._done))
 
     def _give(self, judgement: JudgementRecord) -> None:
         self._under.setdefault(_key(judgement), []).append(judgement)
         self.verdicts[_key(judgement)] = judgement
-        self._done.append(judgement.id)
+        self._done[judgement.id] = None
 
     def _take_back(self, judgement: JudgementRecord) -> None:
         given = self._under[_key(judgement)]
@@ -91,8 +100,8 @@ class Standing:
             self.verdicts[_key(judgement)] = given[-1]
         else:
             del self.verdicts[_key(judgement)]
-        self._done.remove(judgement.id)
-        self._undone.append(judgement.id)
+        del self._done[judgement.id]
+        self._undone[judgement.id] = None
 
 
 def _key(judgement: JudgementRecord) -> Key:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lab.compare.ratings import SCALES
 from screens.compare.desk import SIDES
 from screens.compare.pair import Pair
+from screens.raters import account_name
 from store.ids import new_id, utc_now
 from store.records import RatingRecord, SideName
 
@@ -23,7 +23,7 @@ class RatingDesk:
     """The ratings of one person; `rated` holds the places of pairs that have any."""
 
     def __init__(self) -> None:
-        self.rater = rater_name()
+        self.rater = account_name()
         self.rated: set[int] = set()
         self._given: dict[tuple[str, str], int] = {}
 
@@ -69,11 +69,3 @@ class RatingDesk:
             shown=pane,
             at=utc_now(),
         )
-
-
-def rater_name() -> str:
-    """Who rates: the name of the account."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "me"

@@ -100,7 +100,11 @@ class PairTape(Tape):
     def _texts_of(self, side: SideText, folded: int) -> list[str]:
         if not folded:
             return list(side.pieces)
-        return [f"⋯ {folded:,} shared tokens ⋯\n", *side.pieces[folded:]]
+        return [f"⋯ {self.folded_words(folded)} ⋯\n", *side.pieces[folded:]]
+
+    def folded_words(self, folded: int) -> str:
+        """What stands in the place of so many pieces."""
+        return f"{folded:,} shared tokens"
 
     def _token_of(self, piece: int) -> int | None:
         """The token that a piece is; None for the line of the fold."""

@@ -46,7 +46,12 @@ def side_text(answer: Answer | None) -> SideText:
             tuple(token.entropy_nats for token in tokens),
             over,
         )
-    return SideText(tuple(_WORDS.findall(str(answer.record.get("text", "")))), over=over)
+    return SideText(word_pieces(str(answer.record.get("text", ""))), over=over)
+
+
+def word_pieces(text: str) -> tuple[str, ...]:
+    """A text in words, each with the white space before it."""
+    return tuple(_WORDS.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

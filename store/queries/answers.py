@@ -217,7 +217,7 @@ def _scores(con: DuckDBPyConnection, generation_id: str) -> tuple[ScoreRecord, .
     return tuple(records)
 
 
-def dicts(con: DuckDBPyConnection, sql: str, parameters: list[object]) -> list[dict[str, Any]]:
+def dicts(con: DuckDBPyConnection, sql: str, parameters: list[Any] | dict[str, Any]) -> list[dict[str, Any]]:
     """Rows by the names of their columns."""
     cursor = con.execute(sql, parameters)
     names = [column[0] for column in cursor.description or ()]

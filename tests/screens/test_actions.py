@@ -14,6 +14,8 @@ from screens.compare.rating_dialog import RatingPane
 from screens.compare.screen import CompareScreen
 from screens.compare.tape import PairTape
 from screens.config import LabState, _meet, _normal, check_keymap, load_keymap, load_state, save_state
+from screens.curate.screen import CurateScreen
+from screens.curate.view import CardView
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
 from screens.runs.screen import RunsScreen
@@ -31,6 +33,8 @@ OWNERS = {
     "live": LiveScreen,
     "compare": CompareScreen,
     "training": TrainingScreen,
+    "curate": CurateScreen,
+    "card": CardView,
     "runs": RunsScreen,
     "score": ScoreScreen,
     "list": VirtualList,
@@ -65,6 +69,7 @@ def test_screens_load_by_name_and_know_their_id() -> None:
         ("live", "live"),
         ("compare", "compare"),
         ("training", "training"),
+        ("curate", "curate"),
         ("runs", "runs"),
     ]
 
@@ -89,6 +94,9 @@ def test_the_documentation_lists_every_action() -> None:
         ({"live.sampling": "x"}, {}, "already does app.stop"),
         ({"probes.run": "j"}, {}, "already does list.down"),
         ({"probes.run": "s"}, {"probes.run": "s"}, None),
+        ({"card.tie": "w"}, {"card.tie": "w"}, None),
+        ({"card.tie": "f"}, {}, "already does card.flag"),
+        ({"card.tie": "s"}, {}, "already does curate.strategy"),
     ],
 )
 def test_keymap_entries_are_used_or_told(

@@ -1,0 +1,1 @@
+"""The Curate screen: pairs of answers judged blind, by one key each."""

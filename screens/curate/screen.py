@@ -1,0 +1,601 @@
+"""The Curate screen: the next pair, judged blind by one key; a verdict is on disk before the next card."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+
+from lab.safetext import safe_line
+from screens.actions import bindings
+from screens.compare.diff import MODES, DiffMode
+from screens.curate.loader import Loader, TokensWanted
+from screens.curate.rows import pair_cells, pairs_header
+from screens.curate.source import CurateSource
+from screens.curate.stopwatch import Stopwatch
+from screens.curate.strip import SessionStrip, StripFacts
+from screens.curate.view import CardView
+from screens.formats import plural
+from screens.raters import account_name
+from screens.shell import LabScreen
+from screens.widgets.virtual_list import Cell, VirtualList
+
+if TYPE_CHECKING:
+    from lab.preference.desk import Card, Desk
+    from screens.curate.card_texts import CardTexts
+    from store.queries.judgements import ListedPair, QueueFilter, Strategy
+    from store.records import JudgementRecord, Record, Verdict
+
+Place = Literal["card", "list"]
+FED_AT_ONCE = 64
+RELOAD_EVERY = 10
+MARKS_ROOM = 3
+NO_PAIRS = "No pairs yet. `lantern pairs suggest` makes some; in Compare, P puts the shown pair up."
+
+
+class PairsHeader(Widget):
+    """The names of the columns of the list of pairs."""
+
+    def render(self) -> Content:
+        return pairs_header(self.size.width - MARKS_ROOM)
+
+
+class CurateScreen(LabScreen):
+    """A card at a time, or the list of all pairs."""
+
+    ID = "curate"
+    CSS_PATH = "curate.tcss"
+    BINDINGS = bindings("curate")
+    AUTO_FOCUS: ClassVar[str | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: CurateSource
+        self.loader: Loader
+        self.desk: Desk | None = None
+        self.diff: DiffMode = "off"
+        self.heat = False
+        self.left: int | None = None
+        self.busy = False
+        self._place: Place = "list"
+        self._clock_of_card = Stopwatch()
+        self._shown: Card | None = None
+        self._seen_changes = -1
+        self._opening = False
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def compose_body(self) -> ComposeResult:
+        yield SessionStrip(id="strip")
+        yield CardView(id="card")
+        with Vertical(id="all-pairs-pane", classes="pane"):
+            yield PairsHeader(id="all-pairs-header")
+            yield VirtualList(self._cells, lambda row: row.pair_id, empty=NO_PAIRS, id="all-pairs")
+
+    def _cells(self, row: ListedPair, width: int) -> Sequence[Cell]:
+        return pair_cells(row, width, self.desk.standing) if self.desk else ()
+
+    @property
+    def view(self) -> CardView:
+        return self.query_one(CardView)
+
+    @property
+    def pairs(self) -> VirtualList[ListedPair]:
+        return self.query_one("#all-pairs", VirtualList)
+
+    @property
+    def place(self) -> Place:
+        """Which of both is in front."""
+        return self._place
+
+    @property
+    def card(self) -> Card | None:
+        """The card that is drawn."""
+        return self._shown
+
+    def set_ready(self) -> None:
+        self.source = CurateSource(self.lab.store)
+        self.loader = Loader(self.source)
+        self._go_to("list")
+
+    def _go_to(self, place: Place) -> None:
+        self._place = place
+        for name in get_args(Place):
+            self.set_class(name == place, f"-at-{name}")
+        if place == "card":
+            self.view.focus()
+        else:
+            self.pairs.focus()
+            self._reload_soon()
+        self.refresh_bindings()
+
+    # -- the rater and the store -----------------------------------------------------------------------------
+
+    @property
+    def rater(self) -> str:
+        return self.lab.state.rater or account_name()
+
+    @property
+    def strategy(self) -> Strategy:
+        from lab.preference.queue import STRATEGIES
+
+        name = self.lab.state.queue
+        return cast("Strategy", name) if name in STRATEGIES else "new"
+
+    @property
+    def which(self) -> QueueFilter:
+        """The filter, from the state: "battery core", "source sweep" …"""
+        from store.queries.judgements import QueueFilter
+
+        named: dict[str, list[str]] = {"battery": [], "source": [], "stratum": []}
+        for entry in self.lab.state.queue_only:
+            kind, _, value = entry.partition(" ")
+            named.get(kind, []).append(value)
+        return QueueFilter(tuple(named["battery"]), tuple(named["source"]), tuple(named["stratum"]))
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        super().on_screen_resume(event)
+        self.lab.store.ingest_soon()
+        self._clock_of_card.go_on()
+
+    def on_screen_suspend(self, event: events.ScreenSuspend) -> None:
+        super().on_screen_suspend(event)
+        self._clock_of_card.rest()
+
+    def tick(self) -> None:
+        store = self.lab.store
+        if not store.open.is_set():
+            return
+        if self.desk is None:
+            if not self._opening:
+                self._opening = True
+                self.lab.spawn(self._open(), "open the desk")
+        elif store.changes != self._seen_changes and self._ticks % RELOAD_EVERY == 0:
+            self._reload_soon()
+
+    def _reload_soon(self) -> None:
+        if self.desk is not None:
+            self.lab.latest("read pairs", self._reload)
+
+    async def _open(self) -> None:
+        """The desk of the rater, with the very card on it that was there last."""
+        from lab.preference.desk import Desk
+
+        try:
+            rater = self.rater
+            log = await self.source.log(rater)
+            desk = await asyncio.to_thread(Desk.of, rater, log)
+            restored = self._restored(rater)
+            if restored is not None:
+                desk.put(restored)
+                last = next(desk.standing.given, None)
+                if desk.verdict is not None and desk.verdict is last:
+                    # The lab ended between this verdict and the card after it.
+                    await self._feed(desk)
+                    desk.advance()
+            self.desk = desk
+            await self._reload()
+            await self._lay_out()
+        finally:
+            self._opening = False
+
+    def _restored(self, rater: str) -> Card | None:
+        from lab.preference.desk import Card
+
+        kept = self.lab.state.card
+        if len(kept) != 5 or kept[0] != rater or not kept[4].isdecimal():
+            return None
+        return Card(kept[1], kept[2], kept[3], int(kept[4]))
+
+    async def _feed(self, desk: Desk) -> None:
+        """Bring more of the queue to the desk."""
+        limit = FED_AT_ONCE + desk.open_on_trail
+        desk.feed(await self.source.queue(desk.rater, self.strategy, self.which, limit))
+
+    async def _reload(self) -> None:
+        """Figures and lists again, since something is new in the store; and a card, where there was none."""
+        desk = self.desk
+        if desk is None:
+            return
+        await self.lab.store.read_now()
+        self._seen_changes = self.lab.store.changes
+        self.left = await self.source.count_queue(desk.rater, self.strategy, self.which)
+        if desk.is_low:
+            await self._feed(desk)
+        if self._place == "list":
+            await self._reload_list(desk)
+        self._draw_strip()
+        if desk.card is None and self._place == "card" and not self.busy:
+            await self._lay_out()
+
+    async def _reload_list(self, desk: Desk) -> None:
+        which, source = self.which, self.source
+        total = await source.count_listed(which)
+
+        async def page(offset: int, limit: int) -> Sequence[ListedPair]:
+            return await source.page_listed(desk.rater, which, offset, limit)
+
+        self.pairs.empty = NO_PAIRS if not self.lab.state.queue_only else "No pair matches; O changes that."
+        self.pairs.show(total, page, keep_cursor=True)
+        pane = self.query_one("#all-pairs-pane")
+        pane.border_title = Content(f"Pairs · {total:,}")
+        pane.border_subtitle = Content("Enter judges · digits open screens here")
+
+    def action_refresh(self) -> None:
+        """Read everything again, what other labs wrote too."""
+        self.desk = None
+        self.lab.store.ingest_soon()
+
+    # -- laying out a card -----------------------------------------------------------------------------------
+
+    async def _lay_out(self) -> None:
+        """Draw the card on the desk, or say that there is none."""
+        desk = self.desk
+        while desk is not None and desk is self.desk:
+            if desk.card is None and desk.advance() is None:
+                await self._feed(desk)
+                if desk.advance() is None:
+                    self._no_card()
+                    return
+            card = desk.card
+            assert card is not None
+            texts = await self.loader.load(card, desk.rater, self.diff, self._tokens_for(desk))
+            if texts is None:
+                desk.leave_out(card)
+                continue
+            if desk.card is card:
+                await self._note_reveal(desk)
+                self._draw(desk, card, texts)
+                return
+
+    def _tokens_for(self, desk: Desk) -> TokensWanted:
+        if self.heat and desk.verdict is not None:
+            return "any"
+        return "alike" if self.diff == "tokens" else "no"
+
+    def _draw(self, desk: Desk, card: Card, texts: CardTexts) -> None:
+        other = self._shown is None or self._shown.key != card.key
+        if self._place != "card":
+            self._go_to("card")
+        verdict = desk.verdict
+        desk.words[card.pair_id] = texts.words_to_read
+        self._shown = card
+        self.view.show(
+            texts,
+            verdict,
+            flagged=desk.standing.flags.get(card.pair_id, False),
+            note=desk.standing.notes.get(card.pair_id, ""),
+            heat=self.heat and verdict is not None,
+            shows_sides=desk.sides_shown,
+            blind=desk.is_blind if verdict is None else verdict.blind,
+        )
+        self._draw_strip()
+        self.call_after_refresh(self._drawn, other)
+
+    def _drawn(self, other: bool) -> None:
+        """The card is on the screen: keys count from now on, and so does the time."""
+        self.busy = False
+        if other:
+            self._clock_of_card.start()
+            self.lab.latest("prepare cards", self._prepare)
+
+    async def _prepare(self) -> None:
+        """What comes next is made ready while this card is read; and which card it is, is written down."""
+        desk, card = self.desk, self._shown
+        if desk is None:
+            return
+        if card is not None:
+            self.lab.state.card = [
+                desk.rater,
+                card.pair_id,
+                card.first_id,
+                card.second_id,
+                str(card.pass_number),
+            ]
+            await asyncio.to_thread(self.lab.remember)
+        if desk.is_low:
+            await self._feed(desk)
+        tokens: TokensWanted = "alike" if self.diff == "tokens" else "no"
+        await self.loader.prepare(desk.coming, desk.rater, self.diff, tokens)
+
+    def _no_card(self) -> None:
+        self.busy = False
+        self._shown = None
+        self.view.clear()
+        if self._place == "card":
+            self._go_to("list")
+            self.lab.tell(f"The queue “{self.strategy}” is empty. S takes another, O other pairs.")
+        self._draw_strip()
+
+    def _draw_strip(self) -> None:
+        desk = self.desk
+        if desk is None:
+            return
+        figures = desk.manner()
+        agreeing, repeats = desk.self_agreement
+        self.query_one(SessionStrip).show(
+            StripFacts(
+                rater=desk.rater,
+                queue=self.strategy,
+                only=self._only_words(),
+                done=desk.judged,
+                left=self.left,
+                median_s=figures.median_s,
+                hasty=figures.faster_than_reading,
+                left_wins=desk.left_wins,
+                agreeing=agreeing,
+                repeats=repeats,
+            )
+        )
+
+    def _only_words(self) -> str:
+        chosen = [entry.partition(" ")[2] for entry in self.lab.state.queue_only]
+        return chosen[0] if len(chosen) == 1 else f"{len(chosen)} kinds" if chosen else ""
+
+    # -- keys of the card ------------------------------------------------------------------------------------
+
+    def judge(self, verdict: Verdict) -> None:
+        """Write a verdict down, then show the next card."""
+        reading_ms = self._clock_of_card.ms
+        self._press(lambda desk: desk.judge(verdict, reading_ms), "There is no card.")
+
+    def undo(self) -> None:
+        self._press(lambda desk: desk.undo(), "There is no verdict to take back.")
+
+    def redo(self) -> None:
+        self._press(lambda desk: desk.redo(), "There is nothing to give again.")
+
+    def flag(self) -> None:
+        self._press(lambda desk: desk.flag(), "There is no card.")
+
+    def _press(self, make: Callable[[Desk], JudgementRecord | None], otherwise: str) -> None:
+        """A key that writes. Keys that come before the card is drawn are not meant for it."""
+        desk = self.desk
+        if self.busy or desk is None:
+            return
+        record = make(desk)
+        if record is None:
+            self.lab.tell(otherwise)
+            return
+        self._write(desk, [record])
+
+    def _write(self, desk: Desk, records: Sequence[Record]) -> None:
+        self.busy = True
+        self.lab.spawn(self._keep(desk, records), "keep a verdict")
+
+    async def _keep(self, desk: Desk, records: Sequence[Record]) -> None:
+        """On disk first; only then does the desk move on."""
+        from store.records import JudgementRecord
+
+        try:
+            await self.lab.store.keep(records)
+            before = desk.judged
+            for record in records:
+                if isinstance(record, JudgementRecord):
+                    desk.take(record)
+            if self.left is not None and self.strategy in ("new", "uncertain"):
+                self.left = max(0, self.left - (desk.judged - before))
+            self._forget_heat()
+            await self._lay_out()
+        except BaseException:
+            self.busy = False
+            raise
+
+    async def _note_reveal(self, desk: Desk) -> None:
+        """That the sides of this card are shown is written down before they are."""
+        if desk.sides_shown or (self.heat and desk.verdict is not None):
+            record = desk.reveal()
+            if record is not None:
+                await self.lab.store.keep([record])
+                desk.take(record)
+
+    def _forget_heat(self) -> None:
+        if self.desk is not None and self.desk.card is not self._shown:
+            self.heat = False
+
+    def next_open(self) -> None:
+        self._move(lambda desk: desk.advance(), "Every pair of this queue has your verdict.")
+
+    def step(self, by: int) -> None:
+        end = "There is no card before this." if by < 0 else "This is the last card."
+        self._move(lambda desk: desk.step(by), end)
+
+    def _move(self, move: Callable[[Desk], Card | None], otherwise: str) -> None:
+        desk = self.desk
+        if self.busy or desk is None:
+            return
+        if move(desk) is None:
+            self.lab.tell(otherwise)
+            if desk.card is not None:
+                return
+        self.heat = False
+        self._again()
+
+    def _again(self) -> None:
+        """Draw the card anew."""
+        self.busy = True
+        self.lab.spawn(self._lay_out_or_free(), "draw a card")
+
+    async def _lay_out_or_free(self) -> None:
+        try:
+            await self._lay_out()
+        except BaseException:
+            self.busy = False
+            raise
+
+    def next_diff(self) -> None:
+        """Off, by words, by tokens."""
+        if not self.busy and self.desk is not None:
+            self.diff = MODES[(MODES.index(self.diff) + 1) % len(MODES)]
+            self._again()
+
+    def toggle_heat(self) -> None:
+        if self.busy or self.desk is None:
+            return
+        if self.desk.verdict is None:
+            self.lab.tell("Entropies would tell the answers apart: judge first, then [ comes back here.")
+            return
+        self.heat = not self.heat
+        self._again()
+
+    def toggle_sides(self) -> None:
+        """Show whose answers these are, or hide it again; that it was shown stays known."""
+        if self.busy or self.desk is None:
+            return
+        self.desk.sides_shown = not self.desk.sides_shown
+        if self.desk.sides_shown:
+            self.lab.tell("Whose answers these are is shown: verdicts count as not blind from now on.")
+        self._again()
+
+    # -- windows ---------------------------------------------------------------------------------------------
+
+    def note(self) -> None:
+        from screens.dialogs import LineDialog
+
+        desk, card = self.desk, self._shown
+        if self.busy or desk is None or card is None:
+            return
+
+        def write(text: str | None) -> None:
+            if text is not None and text != desk.standing.notes.get(card.pair_id, ""):
+                self._press(lambda desk: desk.note(text), "There is no card.")
+
+        self.lab.windows.open(
+            LineDialog,
+            write,
+            "Note on this pair",
+            "Kept with your name; Enter saves, an empty line takes the note away.",
+            desk.standing.notes.get(card.pair_id, ""),
+            "",
+            True,
+        )
+
+    def edit(self) -> None:
+        from screens.curate.edit_dialog import EditDialog
+
+        desk, texts = self.desk, self.view.texts
+        if self.busy or desk is None or texts is None:
+            return
+        verdict = desk.verdict
+        side = 1 if verdict is not None and verdict.verdict == "right" else 0
+
+        def take(edited: tuple[int, str] | None) -> None:
+            if edited is not None:
+                self.lab.spawn(self._take_edited(desk, texts, *edited), "keep an answer")
+
+        self.lab.windows.open(EditDialog, take, [answer.text for answer in texts.answers], side)
+
+    async def _take_edited(self, desk: Desk, texts: CardTexts, side: int, text: str) -> None:
+        """The new answer, its pair with the answer that it was not written over, and its writer's verdict."""
+        from lab.preference.editing import preferred_by_its_writer, written_over
+
+        parent = await self.source.generation(texts.answers[side].generation_id)
+        if parent is None:
+            self.lab.tell("That answer is not in the store any more.", severity="warning")
+            return
+        written = written_over(parent.generation, text)
+        pair, verdict = preferred_by_its_writer(written, texts.answers[1 - side].generation_id, desk.rater)
+        self._write(desk, [written, pair, verdict])
+        self.lab.tell("Your answer is kept, and preferred to the other one. U takes that back.")
+
+    def action_rater(self) -> None:
+        self.lab.spawn(self._ask_rater(), "raters")
+
+    async def _ask_rater(self) -> None:
+        from screens.dialogs import LineDialog
+
+        known = await self.source.raters()
+        listed = ", ".join(f"{safe_line(name)} ({plural(n, 'verdict')})" for name, n in known[:8])
+        note = "Each rater has a log, a queue and sides of their own."
+
+        def take(name: str | None) -> None:
+            if name and name != self.rater:
+                self.lab.state.rater = name
+                self._start_over()
+
+        self.lab.windows.open(
+            LineDialog, take, "Who judges?", f"{note} So far: {listed}." if listed else note, self.rater
+        )
+
+    def action_strategy(self) -> None:
+        from lab.preference.queue import STRATEGIES
+
+        names = list(STRATEGIES)
+        name = names[(names.index(self.strategy) + 1) % len(names)]
+        self.lab.state.queue = name
+        self.lab.tell(f"Queue: {STRATEGIES[name][0]}. These are {STRATEGIES[name][1]}.")
+        self._change_queue()
+
+    def action_only(self) -> None:
+        self.lab.spawn(self._ask_only(), "choose pairs")
+
+    async def _ask_only(self) -> None:
+        from screens.dialogs import Choice, ChoiceDialog
+
+        facets = await self.source.facets()
+        named = [(f"{facet.kind} {facet.value}", facet.n) for facet in facets]
+        choices = [Choice(name, name, n) for name, n in named]
+
+        def take(chosen: tuple[str, ...] | None) -> None:
+            if chosen is not None:
+                self.lab.state.queue_only = list(chosen)
+                self._change_queue()
+
+        self.lab.windows.open(ChoiceDialog, take, "Which pairs?", choices, self.lab.state.queue_only)
+
+    def _change_queue(self) -> None:
+        """Another strategy or choice: the card that lies there unjudged goes back."""
+        desk = self.desk
+        if desk is None or self.busy:
+            return
+        desk.clear_queue()
+        self.left = None
+        self.lab.latest("change the queue", self._take_from_queue, desk)
+
+    async def _take_from_queue(self, desk: Desk) -> None:
+        await self._feed(desk)
+        desk.skip_open()
+        self.left = await self.source.count_queue(desk.rater, self.strategy, self.which)
+        if self._place == "card":
+            await self._lay_out()
+        else:
+            await self._reload_list(desk)
+        self._draw_strip()
+
+    def _start_over(self) -> None:
+        """Another rater: another desk."""
+        self.desk, self._shown, self.left = None, None, None
+
+    # -- the list --------------------------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        if self._place == "card":
+            self._go_to("list")
+        elif self.desk is not None:
+            self._again()
+
+    @on(VirtualList.Opened, "#all-pairs")
+    def _open_pair(self, event: VirtualList.Opened) -> None:
+        from lab.preference.desk import Card
+
+        event.stop()
+        desk, row = self.desk, event.row
+        if desk is not None and not self.busy:
+            desk.put(Card(row.pair_id, row.first_id, row.second_id, max(row.passes - 1, 0)))
+            self.heat = False
+            self._again()
+
+    # -- for the clipboard -----------------------------------------------------------------------------------
+
+    def copy_text(self) -> str | None:
+        texts = self.view.texts
+        if self._place != "card" or texts is None:
+            return None
+        left, right = (side.text for side in texts.sides)
+        return f"{texts.pair.prompt}\n\n--- left ---\n{left}\n\n--- right ---\n{right}\n"
