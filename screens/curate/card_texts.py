@@ -68,11 +68,20 @@ def card_texts(
         sides=sides,
         parting=at,
         folded=folded(at),
-        changed=None if mode == "off" else changed_pieces(*sides, mode),
+        changed=None if mode == "off" else _changed(sides, mode),
         diff=mode,
         by_tokens=tokens is not None,
         words_to_read=words_to_read(pair.prompt, sides, at),
     )
+
+
+def _changed(sides: tuple[SideText, SideText], mode: DiffMode) -> tuple[frozenset[int], frozenset[int]]:
+    """What differs, in one order of the texts wherever they stand: a longest matching has a direction."""
+    left, right = sides
+    if left.text <= right.text:
+        return changed_pieces(left, right, mode)
+    right_changed, left_changed = changed_pieces(right, left, mode)
+    return left_changed, right_changed
 
 
 def words_to_read(prompt: str, sides: tuple[SideText, SideText], at: Parting | None) -> int:

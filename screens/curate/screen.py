@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 
-from lab.safetext import safe_line
+from lab.safetext import encodable, safe_line
 from screens.actions import bindings
 from screens.compare.diff import MODES, DiffMode
 from screens.curate.loader import Loader, TokensWanted
@@ -119,7 +119,7 @@ class CurateScreen(LabScreen):
 
     @property
     def rater(self) -> str:
-        return self.lab.state.rater or account_name()
+        return encodable(self.lab.state.rater) or account_name()
 
     @property
     def strategy(self) -> Strategy:
@@ -229,7 +229,7 @@ class CurateScreen(LabScreen):
 
     def action_refresh(self) -> None:
         """Read everything again, what other labs wrote too."""
-        self.desk = None
+        self._start_over()
         self.lab.store.ingest_soon()
 
     # -- laying out a card -----------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class CurateScreen(LabScreen):
                     return
             card = desk.card
             assert card is not None
-            texts = await self.loader.load(card, desk.rater, self.diff, self._tokens_for(desk))
+            texts = await self._texts(desk, card)
             if texts is None:
                 desk.leave_out(card)
                 continue
@@ -253,6 +253,15 @@ class CurateScreen(LabScreen):
                 await self._note_reveal(desk)
                 self._draw(desk, card, texts)
                 return
+
+    async def _texts(self, desk: Desk, card: Card) -> CardTexts | None:
+        """What the card shows; None when an answer is missing, in the journals too."""
+        wanted = self._tokens_for(desk)
+        texts = await self.loader.load(card, desk.rater, self.diff, wanted)
+        if texts is None:
+            await self.lab.store.read_now()
+            texts = await self.loader.load(card, desk.rater, self.diff, wanted)
+        return texts
 
     def _tokens_for(self, desk: Desk) -> TokensWanted:
         if self.heat and desk.verdict is not None:
@@ -569,7 +578,7 @@ class CurateScreen(LabScreen):
         self._draw_strip()
 
     def _start_over(self) -> None:
-        """Another rater: another desk."""
+        """Another desk: of another rater, or with what others wrote meanwhile."""
         self.desk, self._shown, self.left = None, None, None
 
     # -- the list --------------------------------------------------------------------------------------------

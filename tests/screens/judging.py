@@ -14,11 +14,10 @@ from screens.app import LanternApp
 from screens.curate.screen import CurateScreen
 from store.home import Home
 from store.journal import Journal, read
-from store.records import GenerationRecord, PairRecord, Record
+from store.records import ComparisonRecord, GenerationRecord, PairRecord, Record
 from store.service import StoreService
 from tests.screens.comparisons import pair_records
 from tests.screens.fakes import lab, screen_text, until
-
 
 SHARED = "One could begin with what everybody can see from where they stand before the bridge, "
 ONE = SHARED + "and then it is best to ask an expert about the river."
@@ -34,7 +33,7 @@ def judged_records(n: int, texts: Sequence[tuple[str, str]] = (), **options: Any
         put_up(one.id, other.id, source="sweep", stratum="gap", probe_battery="core", probe_id=one.probe_id)
         for one, other in zip(generations[::2], generations[1::2], strict=True)
     ]
-    return [*records, *pairs]
+    return [*(record for record in records if not isinstance(record, ComparisonRecord)), *pairs]
 
 
 def pairs_of(records: Sequence[Record]) -> list[PairRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -154,7 +155,7 @@ def test_flags_and_notes_stay_on_the_pair_and_leave_the_card_where_it_is() -> No
 
 
 def test_between_five_and_ten_percent_come_again_swapped_and_rested() -> None:
-    """Raters of fixed habits: who always prefers one answer agrees with oneself, who always says left never."""
+    """Who always prefers one answer agrees with oneself; who always says left never does."""
     for rater in ("ada", "bob", "cy"):
         for habit in ("answer", "left"):
             desk = desk_with(700, rater)
@@ -225,7 +226,7 @@ def test_sides_are_balanced_and_tell_nothing_of_the_model() -> None:
     assert abs(lefts["new"] - n / 2) < 4 * sigma
     assert abs(sum(swaps) - n / 2) < 4 * sigma
     # A new side says nothing of the next card's, nor one rater's of another's.
-    follow = sum(one == other for one, other in zip(swaps, swaps[1:], strict=False))
+    follow = sum(one == other for one, other in itertools.pairwise(swaps))
     assert abs(follow - n / 2) < 4 * sigma
     pair_ids = [pair_id(f"x{k}", f"y{k}") for k in range(n)]
     both = sum(stands_swapped(p, "ada", 0) == stands_swapped(p, "bob", 0) for p in pair_ids)
