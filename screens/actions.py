@@ -242,6 +242,7 @@ _CURATE = (
         ("escape",),
         "All pairs",
         "From the card to the list of all pairs and back; in the list digits open screens, as everywhere.",
+        footer=True,
     ),
 )
 

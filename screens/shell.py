@@ -54,8 +54,9 @@ class TopBar(ActionBar):
         parts: list[Content] = [Content.styled("◈ Lantern Lab", "bold $primary"), Content("   ")]
         for spec in SCREENS:
             chosen = spec.id == self._current
+            taken = spec.key in cast("LabScreen", self.screen).taken_digits
             style = "bold $background on $primary" if chosen else "$foreground 75%"
-            tab = Content.styled(f" {spec.key} {spec.title} ", style)
+            tab = Content.styled(f" {'⎋' if taken else ''}{spec.key} {spec.title} ", style)
             parts += [tab.stylize(_click(f"app.show-{spec.id}")), Content(" ")]
         left = Content("").join(parts)
         right = Content.assemble(("F1", "$primary"), (" help  ", "$muted"), ("^P", "$primary"))
@@ -166,6 +167,9 @@ class LabScreen(QuietScreen[None]):
     LabScreen { layout: vertical; background: $background; }
     LabScreen #body { height: 1fr; }
     """
+
+    taken_digits: frozenset[str] = frozenset()
+    """Keys of screens that do something else here now; behind Escape they open their screens."""
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.ID)

@@ -23,7 +23,7 @@ from screens.curate.strip import SessionStrip, StripFacts
 from screens.curate.view import CardView
 from screens.formats import plural
 from screens.raters import account_name
-from screens.shell import LabScreen
+from screens.shell import LabScreen, TopBar
 from screens.widgets.virtual_list import Cell, VirtualList
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class CurateScreen(LabScreen):
         else:
             self.pairs.focus()
             self._reload_soon()
+        self.taken_digits = frozenset("12" if place == "card" else "")
+        self.query_one(TopBar).refresh()
         self.refresh_bindings()
 
     # -- the rater and the store -----------------------------------------------------------------------------

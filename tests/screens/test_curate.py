@@ -357,36 +357,42 @@ async def test_nothing_on_the_screen_tells_the_sides_apart(tmp_path: Path) -> No
 
 
 async def test_hostile_texts_harm_no_pane(tmp_path: Path) -> None:
-    """Each as prompt, answer, probe, stratum and note, and all of them as the rater's name."""
+    """Each as prompt, answer, probe, stratum and note, and some as the rater's name."""
+    texts = list(HOSTILE.values())
     records: list[Record] = []
-    for text in HOSTILE.values():
-        made = judged_records(1, [(text, f"{text} x")], prompt=text or "?", words=(text, text))
+    for one, other, third in zip(texts[::3], texts[1::3], [*texts[2::3], "?"], strict=True):
+        made = judged_records(1, [(one, f"{other} x")], prompt=third or "?", words=(one, other))
         records += [
-            dataclasses.replace(one, stratum=text, probe_id=text) if isinstance(one, PairRecord) else one
-            for one in made
+            dataclasses.replace(record, stratum=one, probe_id=other)
+            if isinstance(record, PairRecord)
+            else record
+            for record in made
         ]
     async with curate_lab(tmp_path, records) as (app, pilot, screen):
-        app.state.rater = "".join(HOSTILE.values())[:400]
+        app.state.rater = "".join(texts)[:400]
         screen.action_refresh()
         await until(pilot, lambda: screen.desk is not None and screen.desk.rater == screen.rater)
         await first_card(pilot, screen)
-        for _ in pairs_of(records):
-            desk, texts = screen.desk, screen.view.texts
-            assert desk is not None and texts is not None
-            record = desk.note(texts.pair.prompt)
+        await press(pilot, screen, "v")
+        for n in range(len(pairs_of(records))):
+            desk = screen.desk
+            assert desk is not None
+            record = desk.note("".join(texts[3 * n : 3 * n + 3]))
             assert record is not None
             screen._write(desk, [record])
-            await press(pilot, screen, "v")
+            await until(pilot, lambda: not screen.busy)
             assert not CONTROL & set(screen_text(app))
-            await press(pilot, screen, "v", "a")
-        await press(pilot, screen, "d", "left_square_bracket", "h")
-        assert not CONTROL & set(screen_text(app))
-        await pilot.press("e")
-        await opened(app, pilot, EditDialog)
-        assert not CONTROL & set(screen_text(app))
-        await pilot.press("escape", "escape")
+            await press(pilot, screen, "a")
+        assert len(written(app.home)) == 3 * len(pairs_of(records))
         await until(pilot, lambda: screen.place == "list" and screen.pairs.current is not None)
         assert not CONTROL & set(screen_text(app))
         await pilot.press("o")
         await opened(app, pilot, ChoiceDialog)
+        assert not CONTROL & set(screen_text(app))
+        await pilot.press("escape", "enter")
+        await first_card(pilot, screen)
+        await press(pilot, screen, "d", "h")
+        assert not CONTROL & set(screen_text(app))
+        await pilot.press("e")
+        await opened(app, pilot, EditDialog)
         assert not CONTROL & set(screen_text(app))

@@ -122,9 +122,9 @@ async def test_the_palette_finds_an_action_and_does_it(tmp_path: Path) -> None:
     async with lab(tmp_path) as (app, pilot):
         await pilot.press("ctrl+p")
         await opened(app, pilot, PaletteDialog)
-        await until(pilot, lambda: "Live: Re-roll" in screen_text(app))
+        await until(pilot, lambda: "Everywhere: Quit" in screen_text(app))
         await pilot.press(*"sampl")
-        await until(pilot, lambda: "Live: Re-roll" not in screen_text(app))
+        await until(pilot, lambda: "Everywhere: Quit" not in screen_text(app))
         await pilot.press("enter")
         await opened(app, pilot, SamplingDialog)
 
