@@ -106,6 +106,52 @@ def report_run(
         say(f"written: {file}")
 
 
+@app.command("curriculum")
+def report_curriculum(
+    curriculum: Annotated[
+        str, typer.Argument(help="A curriculum: its id, an end of it, its name, or last.")
+    ] = LAST,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write a curriculum as one HTML page that opens without a network, and as Markdown.
+
+    Example: lantern report curriculum last --out ./reports
+    """
+    from lab.report.curriculum_data import collect_curriculum
+    from lab.report.curriculum_pages import curriculum_html, curriculum_markdown
+
+    with open_store(home) as store:
+        store.ingest()
+        report = collect_curriculum(store, _curriculum_id(store, curriculum))
+    makers = {HTML: lambda: curriculum_html(report), MARKDOWN: lambda: curriculum_markdown(report)}
+    files = _write(makers, out or Path(), _slug(f"curriculum-{report.plan.name}", report.plan.id))
+    if as_json:
+        emit({"id": report.plan.id, "files": files})
+        return
+    for file in files:
+        say(f"written: {file}")
+
+
+def _curriculum_id(store: StoreService, named: str) -> str:
+    from store.queries import curricula
+
+    if named == LAST:
+        newest = store.query(curricula.page_curricula, 0, 1)
+        found = [row.id for row in newest]
+    else:
+        found = store.query(curricula.find_curricula, named)
+    if not found:
+        raise LabError(f"no curriculum {named!r}: `lantern curriculum run FILE.yaml` begins one")
+    return found[0]
+
+
 def _collected(
     store: StoreService, wanted: str, instrument: str | None, left: str | None, right: str | None
 ) -> CompareReport:

@@ -111,7 +111,7 @@ def _tables(report: CompareReport) -> Iterator[str]:
 def _rows(name: str, rows: Sequence[ComparisonRow], *, counts: bool) -> Iterator[str]:
     confidence = percent(rows[0].test.effect.confidence)
     headers = [name, "n", "left", "right", "change", f"{confidence} interval", "p", "p, Holm"]
-    yield _table_head([*headers, *(_COUNTS if counts else ())])
+    yield table_head([*headers, *(_COUNTS if counts else ())])
     for row in rows:
         cells = [
             plain(row.label),
@@ -124,16 +124,16 @@ def _rows(name: str, rows: Sequence[ComparisonRow], *, counts: bool) -> Iterator
             "primary" if row.p_holm is None else p_value(row.p_holm),
         ]
         tallied = [str(getattr(row, verdict)) for verdict in _COUNTS] if counts else []
-        yield _table_row([*cells, *tallied])
+        yield table_row([*cells, *tallied])
 
 
 def _failures(modes: Sequence[FailureTally], pairs: int) -> Iterator[str]:
     if not modes:
         yield f"Neither side shows topic evasion, token loops or collapse in {plural(pairs, 'pair')}.\n"
         return
-    yield _table_head(["mode", "left", "right", "change of share", "interval", "p", "p, Holm", "n"])
+    yield table_head(["mode", "left", "right", "change of share", "interval", "p", "p, Holm", "n"])
     for mode in modes:
-        yield _table_row(
+        yield table_row(
             [
                 plain(mode.mode),
                 f"{mode.base_answers} of {mode.base_n}",
@@ -155,7 +155,7 @@ def _judged(report: CompareReport) -> Iterator[str]:
         yield f"Judge {plain(judgement.judge_name)}, template {plain(judgement.template)}: "
         yield f"{plain(sentences.judged(judgement))}\n"
     if report.scales:
-        yield _table_head(
+        yield table_head(
             [
                 "scale",
                 "left",
@@ -185,9 +185,7 @@ def _rated(scale: RatedScale) -> str:
             p_value(scale.test.p_value),
             p_value(scale.p_holm),
         ]
-    return _table_row(
-        [plain(scale.name), *given, f"{scale.blind} of {scale.n_left + scale.n_right}", *tested]
-    )
+    return table_row([plain(scale.name), *given, f"{scale.blind} of {scale.n_left + scale.n_right}", *tested])
 
 
 def _answers(report: CompareReport) -> Iterator[str]:
@@ -235,17 +233,17 @@ def _method(report: CompareReport) -> Iterator[str]:
     )
     power = power_table()
     yield f"Decided pairs that show a win rate ({power[0].method}, level {power[0].level}, power 80%):\n"
-    yield _table_head(["true win rate", *(percent(row.win_rate) for row in power)])
-    yield _table_row(["pairs needed", *(str(row.n) for row in power)])
+    yield table_head(["true win rate", *(percent(row.win_rate) for row in power)])
+    yield table_row(["pairs needed", *(str(row.n) for row in power)])
     yield (
         f"\nWritten {report.written_at[:19].replace('T', ' ')} UTC; every number was computed from the store "
         f"then. `lantern report compare {plain(report.id)}` writes it again.\n"
     )
 
 
-def _table_head(names: Sequence[str]) -> str:
-    return f"{_table_row(names)}\n{_table_row(['---', *('---:' for _ in names[1:])])}"
+def table_head(names: Sequence[str]) -> str:
+    return f"{table_row(names)}\n{table_row(['---', *('---:' for _ in names[1:])])}"
 
 
-def _table_row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
