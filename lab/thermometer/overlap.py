@@ -7,22 +7,18 @@ so that "3 + 4" is not "3 - 4").
 from __future__ import annotations
 
 import hashlib
-import zlib
-from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lab.measure.words import bare_word
 from lab.thermometer.rows import Example
+from lab.thermometer.sketches import SketchIndex, runs, sketch
 from store.records import ProbeRecord
 
 NEAR_DUPLICATE_JACCARD = 0.5
 SHINGLE_WORDS = 5
-SKETCH_SIZE = 256
-LOOKUP_SIZE = 16
-MOST_CANDIDATES = 50
 OVERLAP_WORDS = 8
 
 
@@ -58,16 +54,11 @@ def normalized(text: str) -> tuple[str, ...]:
 
 
 class DuplicateFinder:
-    """Compares each row with the earlier ones that are no duplicates themselves.
-
-    Near duplicates are found by bottom-k sketches (Broder 1997) of 256 hashes: exact for answers with fewer
-    distinct 5-grams, an estimate with a standard error of about 0.03 for longer ones. A row costs some 3 KiB.
-    """
+    """Compares each row with the earlier ones that are no duplicates themselves (see `sketches`)."""
 
     def __init__(self) -> None:
         self._exact: dict[bytes, int] = {}
-        self._sketches: dict[int, array[int]] = {}
-        self._by_shingle: defaultdict[int, list[int]] = defaultdict(list)
+        self._near = SketchIndex[int](NEAR_DUPLICATE_JACCARD)
 
     def add(self, row: Example) -> Duplicate | None:
         """Take in the next row; what it duplicates, if anything."""
@@ -75,24 +66,12 @@ class DuplicateFinder:
         first = self._exact.setdefault(_digest(normalized(row.prompt or ""), answer), row.line)
         if first != row.line:
             return Duplicate(row.line, first, exact=True, similarity=1.0)
-        sketch = _sketch(answer)
-        nearest = max(
-            ((_jaccard(sketch, self._sketches[line]), -line) for line in self._candidates(sketch)),
-            default=(0.0, 0),
-        )
-        if nearest[0] >= NEAR_DUPLICATE_JACCARD:
-            return Duplicate(row.line, -nearest[1], exact=False, similarity=nearest[0])
-        self._remember(row.line, sketch)
+        held = sketch(answer, SHINGLE_WORDS)
+        nearest = self._near.nearest(held)
+        if nearest is not None:
+            return Duplicate(row.line, nearest[1], exact=False, similarity=nearest[0])
+        self._near.remember(row.line, held)
         return None
-
-    def _candidates(self, sketch: Sequence[int]) -> set[int]:
-        return {line for shingle in sketch[:LOOKUP_SIZE] for line in self._by_shingle.get(shingle, ())}
-
-    def _remember(self, line: int, sketch: array[int]) -> None:
-        self._sketches[line] = sketch
-        for shingle in sketch[:LOOKUP_SIZE]:
-            if len(self._by_shingle[shingle]) < MOST_CANDIDATES:
-                self._by_shingle[shingle].append(line)
 
 
 class ProbeIndex:
@@ -105,7 +84,7 @@ class ProbeIndex:
         for number, probe in enumerate(self.probes):
             words = normalized(probe.prompt)
             self._by_prompt[words].append(number)
-            for run in _runs(words, OVERLAP_WORDS):
+            for run in runs(words, OVERLAP_WORDS):
                 self._by_run[run].add(number)
 
     def overlaps(self, row: Example) -> list[ProbeOverlap]:
@@ -124,27 +103,9 @@ class ProbeIndex:
         return [places[number] for number in sorted(places)]
 
     def _sharing(self, words: Sequence[str]) -> set[int]:
-        return {number for run in _runs(words, OVERLAP_WORDS) for number in self._by_run.get(run, ())}
+        return {number for run in runs(words, OVERLAP_WORDS) for number in self._by_run.get(run, ())}
 
 
 def _digest(*parts: Sequence[str]) -> bytes:
     text = "\0".join("\n".join(part) for part in parts)
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
-
-
-def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[start:] for start in range(length)), strict=False)
-
-
-def _sketch(words: Sequence[str]) -> array[int]:
-    """The smallest 256 hashes of the word 5-grams, rising. CRC-32, as `hash` differs between processes."""
-    hashes = {zlib.crc32("\n".join(run).encode("utf-8", "replace")) for run in _runs(words, SHINGLE_WORDS)}
-    return array("I", sorted(hashes)[:SKETCH_SIZE])
-
-
-def _jaccard(left: Sequence[int], right: Sequence[int]) -> float:
-    """The share of hashes that both have; of the smallest ones only, where a sketch is cut short."""
-    union, both = sorted({*left, *right}), {*left} & {*right}
-    if max(len(left), len(right)) == SKETCH_SIZE:
-        union = union[:SKETCH_SIZE]
-    return sum(value in both for value in union) / len(union) if union else 0.0
