@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def _origin(one: Candidate) -> dict[str, Any]:
     }
 
 
-def _order(one: Candidate) -> Sequence[Any]:
+def _order(one: Candidate) -> tuple[str, str, str, int, str, str]:
     return (one.cluster, one.variant, one.source, one.seed or 0, one.prompt, one.answer)
 
 

@@ -42,7 +42,16 @@ def scores_of(service: StoreService, generation_id: str, name: str) -> list[Scor
 def test_the_shipped_instruments() -> None:
     assert names()[0] == DEFAULT_INSTRUMENT == "lantern-v1"
     assert set(names()) == {
-        *("lantern-v1", "lek-v1", "lek-v2", "degeneration", "topic-evasion", "capability", "refusal")
+        *(
+            "lantern-v1",
+            "lek-v1",
+            "lek-v2",
+            "degeneration",
+            "topic-evasion",
+            "capability",
+            "refusal",
+            "safety",
+        )
     }
     for name in names():
         by = instrument(name)
