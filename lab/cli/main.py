@@ -28,6 +28,7 @@ COMMANDS = {
     "pairs": "lab.cli.pairs",
     "distill": "lab.cli.distill",
     "report": "lab.cli.report",
+    "gate": "lab.cli.gate",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",
     "store": "lab.cli.store",
