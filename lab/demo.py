@@ -32,6 +32,12 @@ def demo_sides(model: str, max_tokens: int | None = None) -> tuple[Side, Side]:
     return plain, replace(plain, kernel=load_kernel(DEMO_KERNEL))
 
 
+def demo_tuned_sides(model: str, adapter: str, max_tokens: int | None = None) -> tuple[Side, Side]:
+    """The model plainly (left), and with what it has learned but still without the kernel (right)."""
+    plain, _ = demo_sides(model, max_tokens)
+    return plain, replace(plain, adapter=adapter)
+
+
 def demo_asks(seed: int = 0, max_tokens: int | None = None) -> list[Ask]:
     """Every demo probe at baseline and then under the kernel: pairs side by side, one seed a pair."""
     plain, under_kernel = demo_sides("", max_tokens)

@@ -14,6 +14,7 @@ from lab.cli.workbench import ModelOption, Workbench, workbench
 from lab.protocol import Ask, Finished, Started, Token
 
 if TYPE_CHECKING:
+    from lab.cli.demo_training import Trained
     from lab.compare.summary import ComparisonSummary
     from store.queries import AnswerRow
     from store.records import ComparisonRecord
@@ -34,28 +35,43 @@ def command(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Cut answers here; for slow models.", show_default=False)
     ] = None,
+    trains: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train wick on its own answers, after the battery.")
+    ] = True,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """See the lab at work: probes answered plainly and under the kernel, and what the difference is worth."""
+    """See the lab at work: probes answered plainly and under a kernel, then a run trained on such answers."""
     if not (plain or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         return int(context.obj(home=home, model=model, demo=True))
-    from lab.cli.compare_files import document
     from lab.cli.compare_tables import show_summary
+    from lab.cli.demo_training import compare, say_gap, train
+    from lab.demo_training import TRAINED_MODEL
 
     began = time.monotonic()
     with workbench(home, model) as bench:
-        comparison = _answer_all(bench, model, seed, max_tokens, quiet=as_json)
-        rows = _rows(bench, comparison)
-        summary = _summary(bench, comparison)
+        battery = _answer_all(bench, model, seed, max_tokens, quiet=as_json)
+        rows = _rows(bench, battery)
+        first = _summary(bench, battery)
+        if not as_json:
+            show(_table(rows))
+            show_summary(battery, first, brief=True)
+        trained: Trained | None = None
+        if trains and bench.session.loaded.record.name == TRAINED_MODEL:
+            trained = train(bench, seed, quiet=as_json)
+        tuned: tuple[ComparisonRecord, ComparisonSummary] | None = None
+        if trained is not None and trained.code == 0:
+            against = compare(bench, model, battery, trained, max_tokens)
+            tuned = against, _summary(bench, against)
     if as_json:
-        emit({"store": bench.home.database, **document(comparison, summary), "answers": rows})
-        return 0
-    show(_table(rows))
-    show_summary(comparison, summary, brief=True)
-    say("`lantern compare show` says more of this comparison.")
-    say(f"{len(rows)} answers in {time.monotonic() - began:.0f} s, all kept in {bench.home.database}")
-    return 0
+        emit(_document(bench, (battery, first), rows, trained, tuned))
+    elif tuned is not None:
+        show_summary(*tuned, brief=True)
+        say_gap(first, tuned[1])
+    if not as_json:
+        say("`lantern compare list` and `lantern watch --list` show what was kept; `lantern` opens the lab.")
+        say(f"Done in {time.monotonic() - began:.0f} s; everything is in {bench.home.database}")
+    return trained.code if trained else 0
 
 
 command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
@@ -99,6 +115,23 @@ def _answer_all(
         elif isinstance(event, Finished):
             say("\n")
     return comparison
+
+
+def _document(
+    bench: Workbench,
+    battery: tuple[ComparisonRecord, ComparisonSummary],
+    rows: Sequence[AnswerRow],
+    trained: Trained | None,
+    tuned: tuple[ComparisonRecord, ComparisonSummary] | None,
+) -> dict[str, object]:
+    from lab.cli.compare_files import document
+
+    found = {"store": bench.home.database, **document(*battery), "answers": rows}
+    if trained is not None:
+        run = {"run_id": trained.folder.run_id, "adapter": trained.folder.adapter}
+        found["training"] = {**run, "examples": trained.data.train, "held_out": trained.data.held_out}
+        found["tuned"] = document(*tuned) if tuned else None
+    return found
 
 
 def _say_heading(ask: Ask, first_of_pair: bool) -> None:

@@ -132,14 +132,18 @@ def follow(
     as_json: bool = False,
     stop_on_interrupt: bool = False,
     is_over: Callable[[], bool] | None = None,
+    shown: Shown | None = None,
 ) -> int:
     """Show a run until it ends; the exit code says how. `is_over` tells when its process is gone.
+
+    `shown` None is JSON lines, a bar on a terminal, or lines on stderr.
 
     With `stop_on_interrupt` the first Ctrl-C asks the run to stop; the second one leaves it alone.
     """
     from lab.train.control import Command, send
 
-    shown = _JsonLines() if as_json else _display()
+    silent = shown is not None
+    shown = shown or (_JsonLines() if as_json else _display())
     asked = False
     with shown:
         while True:
@@ -157,13 +161,13 @@ def follow(
         raise LabError(_last_words(folder))
     if end.name == "failed":
         raise LabError(end.words)
-    if not as_json:
+    if not as_json and not silent:
         say(_summary(folder, end))
     return INTERRUPTED if asked else 0
 
 
 def _follow(
-    home: Home, folder: RunFolder, shown: _Shown, is_over: Callable[[], bool] | None
+    home: Home, folder: RunFolder, shown: Shown, is_over: Callable[[], bool] | None
 ) -> EventRecord | None:
     """Show what is written until the run says that it ended; None when it died without a word."""
     from lab.train.watch import ENDS, RunTail
@@ -197,22 +201,22 @@ def _summary(folder: RunFolder, end: EventRecord) -> str:
     return f"{end.name} at step {end.step}: {end.words}\nadapter: {configured or adapter}"
 
 
-class _Shown:
-    """Where records are shown."""
+class Shown:
+    """Where records are shown; this one shows nothing."""
 
     tail: Any = None
 
-    def __enter__(self) -> _Shown:
+    def __enter__(self) -> Shown:
         return self
 
     def __exit__(self, *_: object) -> None:
         return
 
     def show(self, record: Record) -> None:
-        raise NotImplementedError
+        """The next record of the run."""
 
 
-class _JsonLines(_Shown):
+class _JsonLines(Shown):
     """Every record as a line."""
 
     def show(self, record: Record) -> None:
@@ -221,7 +225,7 @@ class _JsonLines(_Shown):
         emit_line({"kind": record.kind, **plain(record)})
 
 
-def _display() -> _Shown:
+def _display() -> Shown:
     return _Live() if sys.stderr.isatty() else _Lines()
 
 
@@ -234,7 +238,7 @@ class _Totals:
     held_out: float | None = None
 
 
-class _Lines(_Shown):
+class _Lines(Shown):
     """Plain lines: events and evaluations, and a step every two seconds."""
 
     def __init__(self) -> None:
@@ -253,13 +257,13 @@ class _Lines(_Shown):
 
     def _metric(self, record: MetricRecord) -> None:
         if record.source != "train":
-            notice(_measured(record))
+            notice(measured(record))
         elif time.monotonic() - self._last_s >= LINES_EVERY_S or record.step == self._totals.steps:
             self._last_s = time.monotonic()
-            notice(f"step {record.step}/{self._totals.steps} · {_trained(record)}")
+            notice(f"step {record.step}/{self._totals.steps} · {trained(record)}")
 
 
-class _Live(_Shown):
+class _Live(Shown):
     """A bar with ETA and the newest figures on a terminal; events scroll by above it."""
 
     def __init__(self) -> None:
@@ -277,7 +281,7 @@ class _Live(_Shown):
         self._task: TaskID = self._progress.add_task("training", total=None, note="")
         self._held_out = ""
 
-    def __enter__(self) -> _Shown:
+    def __enter__(self) -> Shown:
         self._progress.start()
         return self
 
@@ -292,12 +296,12 @@ class _Live(_Shown):
         elif isinstance(record, EventRecord) and record.name != "failed":
             self._print(f"{record.step:>6}  {record.name}: {record.words}")
         elif isinstance(record, MetricRecord) and record.source == "train":
-            note = f"{_trained(record)}{self._held_out}"
+            note = f"{trained(record)}{self._held_out}"
             self._progress.update(self._task, completed=record.step, note=note)
         elif isinstance(record, MetricRecord):
             if record.source == "valid":
                 self._held_out = f" · held-out {number(record.values.get('loss_nats'), 4)}"
-            self._print(_measured(record))
+            self._print(measured(record))
 
     def _print(self, text: str) -> None:
         from rich.text import Text
@@ -305,7 +309,8 @@ class _Live(_Shown):
         self._progress.console.print(Text(safe_line(text)))
 
 
-def _trained(record: MetricRecord) -> str:
+def trained(record: MetricRecord) -> str:
+    """A step as a line."""
     values = record.values
     memory = (values.get("peak_memory_bytes") or 0.0) / 2**20
     return (
@@ -314,7 +319,8 @@ def _trained(record: MetricRecord) -> str:
     )
 
 
-def _measured(record: MetricRecord) -> str:
+def measured(record: MetricRecord) -> str:
+    """What was evaluated or found by a monitor, as a line."""
     from lab.train.monitors.words import line_of
 
     if record.source == "valid":

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lab.train.ranks import Ranks
 
 FAILED = 1
+GENTLY = 5
+"""By how much a run steps back behind what people wait for (see nice(2))."""
 
 
 def main() -> int:
@@ -45,7 +47,10 @@ def main() -> int:
     parser.add_argument("--home", required=True, type=Path)
     parser.add_argument("--run", required=True, type=Path)
     parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--gently", action="store_true")
     arguments = parser.parse_args()
+    if arguments.gently:
+        os.nice(GENTLY)
     home, folder = Home.resolve(arguments.home), RunFolder(arguments.run)
     if arguments.ranks > 1 and "MLX_RANK" not in os.environ:
         return supervise(home, folder, arguments.ranks)

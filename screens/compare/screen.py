@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lab.compare.sides import Side
     from lab.compare.summary import ComparisonSummary
     from screens.compare.dialogs import Wanted
+    from screens.compare.runner import ComparePlan
     from screens.workbench import Answer
     from store.queries import ComparedAnswer, ComparisonRow, PairFilter, PairRow
     from store.records import ComparisonRecord, ProbeRecord, RatingRecord, SideName
@@ -359,7 +360,10 @@ class CompareScreen(LabScreen):
     async def _begin(self, wanted: Wanted, chosen: Sequence[ProbeRecord]) -> None:
         from screens.compare.beginning import plan_of
 
-        plan = await plan_of(wanted, chosen, self.source)
+        await self.compare(await plan_of(wanted, chosen, self.source))
+
+    async def compare(self, plan: ComparePlan) -> None:
+        """Carry out a comparison, shown as it goes."""
         record = await self.runner.begin(plan)
         await self._carry_out(record, plan.left, plan.right)
 

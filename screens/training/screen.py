@@ -74,6 +74,7 @@ class TrainingScreen(LabScreen):
         self.run: RunLine | None = None
         self.view: View = "charts"
         self._ids: list[str] = []
+        self._wanted: str | None = None
         self._filter = ""
         self._tail: RunTail | None = None
         self._others: list[RunBook] = []
@@ -176,7 +177,7 @@ class TrainingScreen(LabScreen):
         """The list again; the cursor stays on its run, wherever that is now."""
         self.steering.reap()
         source, ids = self.source, await self.source.ids(self._filter)
-        chosen = self.run.id if self.run else None
+        chosen = self._wanted or (self.run.id if self.run else None)
         self._ids = ids
 
         async def page(offset: int, limit: int) -> Sequence[RunLine]:
@@ -184,6 +185,7 @@ class TrainingScreen(LabScreen):
 
         if chosen in ids:
             self.runs.cursor = ids.index(chosen)
+            self._wanted = None
         self.runs.show(len(ids), page, keep_cursor=True)
         self.runs.empty = (
             "No run matches; Backspace clears the filter." if self._filter else "No runs yet: N starts one."
@@ -217,6 +219,11 @@ class TrainingScreen(LabScreen):
         self.lab.latest("read a run", self._open, run)
         self._draw_gauges(run, RunBook(run.id))
         self._draw_titles()
+
+    def choose(self, run_id: str) -> None:
+        """Put the cursor on a run, as soon as it is in the list."""
+        self._wanted = run_id
+        self.lab.latest("read runs", self._reload)
 
     def _choose_none(self) -> None:
         self.run = self.book = self._tail = None

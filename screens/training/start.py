@@ -72,11 +72,14 @@ async def look_closely(home: Home, settings: TrainSettings) -> Check:
     return read_check(json.loads(printed.splitlines()[-1]))
 
 
-def begin(home: Home, settings: TrainSettings) -> tuple[str, Popen[bytes]]:
-    """Start the run as a process of its own; its id, and the process for whoever reaps it."""
+def begin(home: Home, settings: TrainSettings, *, gently: bool = False) -> tuple[str, Popen[bytes]]:
+    """Start the run as a process of its own; its id, and the process for whoever reaps it.
+
+    `gently` lets everything else on the machine go first.
+    """
     from lab.train.folder import create_run
     from lab.train.launch import launch
     from lab.train.settings import as_mapping
 
     folder = create_run(home, as_mapping(settings))
-    return folder.run_id, launch(home, folder)
+    return folder.run_id, launch(home, folder, gently=gently)

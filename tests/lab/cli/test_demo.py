@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from lab.demo import demo_asks, demo_probes
 from store.home import Home
 from store.queries import run_rows
+from store.queries.runs import page_runs, run_samples
 from store.service import StoreService
 from tests.lab.cli.shell import lantern
 from tests.lab.compare.recomputed import Recomputed
@@ -56,3 +59,34 @@ def test_json_demo_is_one_document_equal_to_the_store(tmp_path: Path) -> None:
     for row in document["answers"]:
         assert row["condition_name"] in {"baseline", "lantern.txt"}
         assert (row["zone"] is None) == (row["words"] < 55)
+
+
+@pytest.mark.slow
+def test_the_whole_demo_trains_wick_and_ends_with_base_against_tuned(tmp_path: Path) -> None:
+    result = lantern("demo", "--json", home=tmp_path)
+    document = json.loads(result.stdout)
+    home = Home.resolve(tmp_path)
+    training, tuned = document["training"], document["tuned"]
+    assert (training["examples"] + training["held_out"]) > 60
+    with StoreService(home) as service:
+        (run,) = service.query(page_runs, 0, 5)
+        assert (run.id, run.last_event, run.step) == (training["run_id"], "finished", run.planned_steps)
+        assert len(service.query(run_samples, run.id)) >= 4 * 8
+        base, after = (
+            service.query(run_rows, tuned["comparison"][side]["run_id"]) for side in ("left", "right")
+        )
+    assert [row.generation_id for row in base] == [
+        row["generation_id"] for row in document["answers"] if row["condition_name"] == "baseline"
+    ]
+    assert len(after) == 12
+    assert {row.condition_name for row in after} == {"baseline"}
+    before, kernel, now = (
+        summary["battery"]["overall"][side]["value"]
+        for summary, side in (
+            (document["summary"], "base"),
+            (document["summary"], "tuned"),
+            (tuned["summary"], "tuned"),
+        )
+    )
+    assert tuned["summary"]["battery"]["overall"]["base"]["value"] == before
+    assert now - before > 0.6 * (kernel - before)
