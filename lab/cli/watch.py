@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -312,11 +312,20 @@ class _Live(Shown):
 def trained(record: MetricRecord) -> str:
     """A step as a line."""
     values = record.values
+    preferred = f"{_preferred(values)} · " if _preferred(values) else ""
     memory = (values.get("peak_memory_bytes") or 0.0) / 2**20
     return (
-        f"loss {number(values.get('loss_nats'), 4)} nats · lr {values.get('learning_rate') or 0.0:.2e} · "
+        f"loss {number(values.get('loss_nats'), 4)} nats · {preferred}"
+        f"lr {values.get('learning_rate') or 0.0:.2e} · "
         f"{number(values.get('tokens_per_second'), 0)} tok/s · {memory:.0f} MiB"
     )
+
+
+def _preferred(values: Mapping[str, float | None]) -> str:
+    """How many pairs are preferred as they should be, and by how much; nothing in a run without pairs."""
+    accuracy = values.get("rewards/accuracies")
+    margin = next((value for name, value in values.items() if name.endswith("/margins")), None)
+    return "" if accuracy is None else f"preferred {accuracy:.0%}, margin {number(margin)}"
 
 
 def measured(record: MetricRecord) -> str:
@@ -326,9 +335,8 @@ def measured(record: MetricRecord) -> str:
     if record.source == "valid":
         best = " · best so far" if record.values.get("best") else ""
         loss, perplexity = record.values.get("loss_nats"), record.values.get("perplexity")
-        return (
-            f"{record.step:>6}  held-out loss {number(loss, 4)} nats, perplexity {number(perplexity)}{best}"
-        )
+        more = _preferred(record.values) or f"perplexity {number(perplexity)}"
+        return f"{record.step:>6}  held-out loss {number(loss, 4)} nats, {more}{best}"
     if (line := line_of(record)) is not None:
         return f"{record.step:>6}  {record.source}: {line}"
     values = ", ".join(f"{name} {number(value, 4)}" for name, value in record.values.items())

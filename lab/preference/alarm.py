@@ -41,7 +41,7 @@ def preferred_likelihood(
     mean = sum(recent) / len(recent)
     return Alarm(
         level="red",
-        message=f"margins rise while chosen answers lose likelihood: {mean:.2f} nats below the reference",
+        message=f"margins rise while chosen answers lose likelihood: {-mean:.2f} nats below the reference",
         remedy=_remedy(objective),
     )
 

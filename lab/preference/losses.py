@@ -94,8 +94,9 @@ def pair_metrics(
     """What TRL reports, under its names, as arrays `(pairs,)`; the caller averages.
 
     Rewards are β·ρ where the objective has a reference. SimPO's are β·ℓ̄, CPO's β·log π and ORPO's λ·ℓ̄: they
-    must share no axis with these and are called simpo/chosen and so on. Accuracies are per pair. With a
-    reference there are the log-ratios ρ too, in nats under every objective.
+    must share no axis with these and are called simpo/chosen and so on. Accuracies are per pair; a tie
+    counts half, since before the first step there is nothing else. With a reference there are the log-ratios
+    ρ too, in nats under every objective.
     """
     chosen, rejected = _rewards(policy, reference, settings)
     kind = "rewards" if settings.needs_reference else settings.name
@@ -103,7 +104,7 @@ def pair_metrics(
         f"{kind}/chosen": chosen,
         f"{kind}/rejected": rejected,
         f"{kind}/margins": chosen - rejected,
-        "rewards/accuracies": (chosen > rejected).astype(mx.float32),
+        "rewards/accuracies": 0.5 * (1.0 + mx.sign(chosen - rejected)),
         "logps/chosen": policy.chosen,
         "logps/rejected": policy.rejected,
         "nll_loss": -policy.chosen_mean,

@@ -95,10 +95,10 @@ def finish(process: subprocess.Popen[bytes], code: int = 0, timeout_s: float = 1
     return printed
 
 
-def train(home: Home, given: TrainSettings, code: int = 0, **more: Any) -> RunFolder:
+def train(home: Home, given: TrainSettings, code: int = 0, timeout_s: float = 180, **more: Any) -> RunFolder:
     """A whole run."""
     folder = new_run(home, given)
-    finish(start(home, folder, **more), code)
+    finish(start(home, folder, **more), code, timeout_s)
     return folder
 
 
