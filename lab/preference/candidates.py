@@ -8,16 +8,15 @@ own, kept in balance.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import quantiles
 from typing import Literal
 
+from lab.preference.put_up import pair_id, put_up
 from lab.preference.similarity import NEAR_IDENTICAL, similarity
-from store.ids import utc_now
 from store.records import PairRecord, PairSource
 
 GAP, MATCHED_LENGTH, LOW_GAP = "score gap", "matched length", "low gap"
@@ -110,26 +109,21 @@ class _Candidate:
         return self.first.prompt, *sorted((self.first.text, self.second.text))
 
 
-def pair_id(one: str, other: str) -> str:
-    """The id of the pair of two answers, whichever comes first."""
-    return hashlib.sha256("\n".join(sorted((one, other))).encode()).hexdigest()
-
-
 def pair_record(
     one: Answer, other: Answer, *, source: PairSource, stratum: str, instrument: str | None
 ) -> PairRecord:
     """Two answers as a pair; the score gap is the lower id's total less the other's."""
     first, second = sorted((one, other), key=lambda answer: answer.id)
     known = None not in (first.total, second.total)
-    return PairRecord(
-        id=pair_id(first.id, second.id),
-        first_id=first.id,
-        second_id=second.id,
-        source=source,
-        stratum=stratum,
-        at=utc_now(),
-        probe_battery=first.probe_battery or second.probe_battery,
-        probe_id=first.probe_id or second.probe_id,
+    return replace(
+        put_up(
+            first.id,
+            second.id,
+            source=source,
+            stratum=stratum,
+            probe_battery=first.probe_battery or second.probe_battery,
+            probe_id=first.probe_id or second.probe_id,
+        ),
         instrument=instrument if known else None,
         score_gap=(first.total or 0.0) - (second.total or 0.0) if known else None,
         similarity=similarity(first.text, second.text),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.preference.candidates import pair_id
 from lab.preference.pairs import PreferencePair
+from lab.preference.put_up import put_up
 from lab.preference.reading import AUTO, FoundPair, PairFile, pairs_of, read_file, read_pairs
 from lab.preference.sides import stands_swapped
 from lab.preference.similarity import similarity
@@ -114,14 +114,13 @@ def _read(service: StoreService, data: bytes, path: Path, form: str) -> PairFile
 
 
 def _file(import_id: str, name: str, digest: str, file: PairFile) -> ImportedFileRecord:
-    models = {
-        model for one in file.found for model in (one.pair.chosen_model, one.pair.rejected_model) if model
-    }
+    models = {model for one in file.found for model in (one.pair.chosen_model, one.pair.rejected_model)}
     return ImportedFileRecord(
         id=import_id,
         form=f"{FORM}: {', '.join(file.formats)}",
         sources=(name,),
         sha256=digest,
+        # Only where every answer is said to be one model's.
         model_name=models.pop() if len(models) == 1 else None,
         at=utc_now(),
     )
@@ -176,14 +175,8 @@ def _pair(pair: PreferencePair, chosen: ImportedAnswerRecord, rejected: Imported
     gap = None
     if pair.chosen_score is not None and pair.rejected_score is not None:
         gap = (pair.chosen_score - pair.rejected_score) * (1 if first == chosen.id else -1)
-    return PairRecord(
-        id=pair_id(first, second),
-        first_id=first,
-        second_id=second,
-        source="imported",
-        stratum="",
-        at=utc_now(),
-        probe_id=pair.probe,
+    return replace(
+        put_up(first, second, source="imported", probe_id=pair.probe),
         instrument=None if gap is None else RATER,
         score_gap=gap,
         similarity=similarity(pair.chosen, pair.rejected),

@@ -20,12 +20,12 @@ from lab.preference.similarity import NEAR_IDENTICAL
 from lab.preference.verdicts import preferred
 from lab.thermometer.overlap import ProbeIndex
 from lab.thermometer.rows import Example
+from store.records import BY_HAND
 
 if TYPE_CHECKING:
     from store.queries.pairs import JudgedAnswer, JudgedPair
 
 VALID_SHARE = 0.1
-BY_HAND = "by hand"
 REFERENCE = "reference"
 """In the place of a model: an answer that was written with its probe."""
 

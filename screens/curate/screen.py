@@ -508,7 +508,7 @@ class CurateScreen(LabScreen):
 
         parent = await self.source.generation(texts.answers[side].generation_id)
         if parent is None:
-            self.lab.tell("That answer is not in the store any more.", severity="warning")
+            self.lab.tell("Only answers made here can be edited; this one was imported.", severity="warning")
             return
         written = written_over(parent.generation, text)
         pair, verdict = preferred_by_its_writer(written, texts.answers[1 - side].generation_id, desk.rater)

@@ -135,7 +135,7 @@ def pairs_to_judge(con: DuckDBPyConnection, pair_ids: Sequence[str]) -> list[Pai
         f"""
         WITH p AS ({_PAIRS} WHERE list_contains($ids, id) GROUP BY id),
         g AS (
-            SELECT * FROM generation WHERE id IN (SELECT unnest([first_id, second_id]) FROM p))
+            SELECT * FROM pair_answer WHERE id IN (SELECT unnest([first_id, second_id]) FROM p))
         SELECT p.id AS pair_id, p.source, p.stratum, f.prompt, p.probe_battery, p.probe_id,
             {", ".join(_answer_columns(side) for side in ("f", "s"))}
         FROM p JOIN g f ON f.id = p.first_id JOIN g s ON s.id = p.second_id
@@ -170,7 +170,7 @@ def page_pairs_listed(
         SELECT page.id, first_id, second_id, source, stratum, page.probe_battery, page.probe_id,
             left(g.prompt, {START_CHARACTERS}),
             (SELECT count(*) FROM standing s WHERE s.pair_id = page.id) AS passes
-        FROM page LEFT JOIN generation g ON g.id = page.first_id
+        FROM page LEFT JOIN pair_answer g ON g.id = page.first_id
         ORDER BY {_NEWEST.replace("id", "page.id")}
         """,  # noqa: S608 - our own names
         {**parameters, "rater": rater},
@@ -278,7 +278,7 @@ def _queue(rater: str, strategy: Strategy, which: QueueFilter) -> tuple[str, dic
                 once.reading_ms / greatest(f.n_tokens + s.n_tokens, 1) AS pace_ms
             FROM p JOIN once ON once.pair_id = p.id
             LEFT JOIN flags ON flags.pair_id = p.id
-            LEFT JOIN generation f ON f.id = p.first_id LEFT JOIN generation s ON s.id = p.second_id)
+            LEFT JOIN pair_answer f ON f.id = p.first_id LEFT JOIN pair_answer s ON s.id = p.second_id)
         """,  # noqa: S608 - our own names
         parameters,
     )
@@ -294,10 +294,12 @@ def _filter(which: QueueFilter) -> tuple[str, dict[str, object]]:
 def _answer_columns(side: str) -> str:
     model, adapter, condition = f"{side}_m", f"{side}_a", f"{side}_c"
     return f"""
-        {side}.id AS {side}_id, {side}.text AS {side}_text, {side}.model_id AS {side}_model_id,
-        coalesce({model}.name, left({side}.model_id, 12)) AS {side}_model_name,
+        {side}.id AS {side}_id, {side}.text AS {side}_text,
+        coalesce({side}.model_id, 'imported') AS {side}_model_id,
+        coalesce({model}.name, {side}.said ->> 'model', left({side}.model_id, 12), 'imported')
+            AS {side}_model_name,
         coalesce({adapter}.name, left({side}.adapter_sha256, 12)) AS {side}_adapter_name,
-        coalesce({condition}.name, left({side}.condition_id, 12)) AS {side}_condition_name
+        coalesce({condition}.name, left({side}.condition_id, 12), 'imported') AS {side}_condition_name
     """
 
 

@@ -20,8 +20,8 @@ from lab.preference.candidates import (
     Choice,
     choose,
     length_ratio,
-    pair_id,
 )
+from lab.preference.put_up import pair_id
 from lab.preference.similarity import MOST_CHARACTERS, similarity
 from tests.hostile import HOSTILE, huge
 

@@ -28,6 +28,7 @@ from lab.preference.writing import (
 from store.errors import StoreError
 from store.home import Home
 from store.parquet import read_parquet, write_parquet
+from store.queries.judgements import QueueFilter, page_pairs_listed, pairs_to_judge, queue_page
 from store.queries.pairs import judged_pairs, judgement_log
 from store.service import StoreService
 from tests.hostile import HOSTILE
@@ -278,3 +279,17 @@ def test_without_verdicts_there_is_nothing_to_train_on(service: StoreService, tm
         write_pair_dataset(service, tmp_path / "data")
     with pytest.raises(LabError, match="no format"):
         format_named("xml")
+
+
+def test_imported_pairs_come_to_the_curate_screen(service: StoreService, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    write_pairs([_pair(0, chosen_model="gpt [/b]"), _pair(1)], path, "trl", service.home)
+    import_pairs(service, path)
+    queue = service.query(queue_page, "ada", "new", QueueFilter(), 10)
+    cards = service.query(pairs_to_judge, [one.pair_id for one in queue])
+    assert {card.prompt for card in cards} == {"question 0?", "question 1?"}
+    names = {answer.text: answer.model_name for card in cards for answer in (card.first, card.second)}
+    assert names == {"good 0": "gpt [/b]", "bad 0": "imported", "good 1": "imported", "bad 1": "imported"}
+    listed = service.query(page_pairs_listed, "ada", QueueFilter(sources=("imported",)), 0, 10)
+    assert {row.prompt_start for row in listed} == {"question 0?", "question 1?"}
+    assert service.query(queue_page, RATER, "new", QueueFilter(), 10) == []

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.preference.candidates import pair_id
 from lab.preference.judged import TIE, Curated, condition_words, curate, model_words
 from lab.preference.pairs import Message, PreferencePair
+from lab.preference.put_up import pair_id
 from lab.preference.selection import Selection, contradictory, conversation, select, split
 from lab.thermometer.overlap import ProbeIndex
 from store.queries.pairs import JudgedAnswer, JudgedPair

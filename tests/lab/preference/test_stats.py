@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lab.measure.statistics import wilson
-from lab.preference.candidates import pair_id
 from lab.preference.judged import condition_words, curate
+from lab.preference.put_up import pair_id
 from lab.preference.sides import stands_swapped
 from lab.preference.stats import PairStats, pair_stats, words_to_read
 from store.queries.pairs import JudgedPair
