@@ -32,6 +32,7 @@ from lab.protocol import (
     Overlay,
     Ready,
     Shutdown,
+    Spell,
     decode,
     encode,
 )
@@ -74,7 +75,7 @@ class Inbox:
                 self._cancelled.add(command.request_id)
             elif isinstance(command, Shutdown):
                 break
-            elif isinstance(command, Load | Generate | Overlay):
+            elif isinstance(command, Load | Generate | Overlay | Spell):
                 self._commands.put(command)
             else:
                 self._commands.put(Failed(request_id=None, message=f"not a command: {command.type}"))
@@ -99,15 +100,17 @@ class Engine:
         while (command := self._inbox.get()) is not None:
             if isinstance(command, Failed):
                 self._say(command)
-            elif isinstance(command, Load | Generate | Overlay):
+            elif isinstance(command, Load | Generate | Overlay | Spell):
                 self._serve(command)
 
-    def _serve(self, command: Load | Generate | Overlay) -> None:
+    def _serve(self, command: Load | Generate | Overlay | Spell) -> None:
         try:
             if isinstance(command, Load):
                 self._load(command)
             elif isinstance(command, Overlay):
                 self._say(self._loaded().overlay(command))
+            elif isinstance(command, Spell):
+                self._say(self._loaded().spell(command))
             else:
                 self._generate(command)
         except (LabError, StoreError) as error:

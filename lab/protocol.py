@@ -85,6 +85,15 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """What tokens read like inside an answer, by the loaded model's tokenizer."""
+
+    type: ClassVar[str] = "spell"
+    request_id: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """Stop a request within one token; finished answers stay, unfinished ones are kept as cancelled."""
 
@@ -198,6 +207,15 @@ class Overlaid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spelled:
+    """The texts of the tokens asked for, in their order."""
+
+    type: ClassVar[str] = "spelled"
+    request_id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a request is: answers done of all, tokens/s over all rows, seconds left (None: unknown)."""
 
@@ -229,8 +247,8 @@ class Failed:
     message: str
 
 
-Command = Load | Generate | Overlay | Cancel | Shutdown
-Event = Ready | Loaded | Started | Token | Finished | Overlaid | Progress | Done | Failed
+Command = Load | Generate | Overlay | Spell | Cancel | Shutdown
+Event = Ready | Loaded | Started | Token | Finished | Overlaid | Spelled | Progress | Done | Failed
 
 _TYPES: dict[str, type[Any]] = {message.type: message for message in (*get_args(Command), *get_args(Event))}
 
@@ -271,6 +289,14 @@ def _overlay(fields: dict[str, Any]) -> None:
     fields["left"], fields["right"] = View(**fields["left"]), View(**fields["right"])
 
 
+def _spell(fields: dict[str, Any]) -> None:
+    fields["token_ids"] = tuple(fields["token_ids"])
+
+
+def _spelled(fields: dict[str, Any]) -> None:
+    fields["texts"] = tuple(fields["texts"])
+
+
 def _token(fields: dict[str, Any]) -> None:
     token = fields["token"]
     fields["token"] = TokenStat(**{**token, "alternatives": _alternatives(token["alternatives"])})
@@ -302,5 +328,7 @@ _NESTED: Mapping[type[Any], Callable[[dict[str, Any]], None]] = {
     Overlay: _overlay,
     Token: _token,
     Overlaid: _overlaid,
+    Spell: _spell,
+    Spelled: _spelled,
 }
 """How the fields of a message that holds more than plain values are made of what JSON gave."""

@@ -15,6 +15,7 @@ from lab.compare.overlay import Reading, overlay
 from lab.conditions import condition
 from lab.decode.loop import Row, batch, never
 from lab.decode.prefix import PrefixCache
+from lab.decode.text import TokenTexts
 from lab.decode.types import Finish, TokenStat
 from lab.errors import LabError
 from lab.kernels import Kernel
@@ -25,7 +26,19 @@ from lab.models.adapters import read_adapter
 from lab.models.gated import attach, shares_weights
 from lab.models.load import LoadedModel
 from lab.models.template import Rendered, render
-from lab.protocol import Ask, Done, Event, Finished, Overlaid, Overlay, Progress, Started, Token
+from lab.protocol import (
+    Ask,
+    Done,
+    Event,
+    Finished,
+    Overlaid,
+    Overlay,
+    Progress,
+    Spell,
+    Spelled,
+    Started,
+    Token,
+)
 from store.journal import new_id, utc_now
 from store.records import AdapterRecord, ConditionRecord, GenerationRecord, KernelRecord, Record, Trace
 
@@ -94,6 +107,16 @@ class Session:
             left_end=left_end,
             right_end=right_end,
         )
+
+    def spell(self, asked: Spell) -> Spelled:
+        """What tokens read like inside an answer. Raises LabError for one that the model has not."""
+        size = self.loaded.record.vocab_size
+        for token_id in asked.token_ids:
+            if not 0 <= token_id < size:
+                raise LabError(f"there is no token {token_id}: this model has {size:,}")
+        names = TokenTexts(self.loaded.tokenizer)
+        texts = tuple(names[token_id] for token_id in asked.token_ids)
+        return Spelled(request_id=asked.request_id, texts=texts)
 
     def generate(
         self,

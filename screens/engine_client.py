@@ -26,6 +26,7 @@ from lab.protocol import (
     Load,
     Overlay,
     Shutdown,
+    Spell,
     decode,
     encode,
 )
@@ -96,6 +97,10 @@ class EngineClient:
     async def overlay(self, overlay: Overlay) -> None:
         """Ask what two sides think of a text. Overlaid or Failed follows."""
         await self._send(overlay)
+
+    async def spell(self, spell: Spell) -> None:
+        """Ask what tokens read like. Spelled or Failed follows."""
+        await self._send(spell)
 
     async def cancel(self, request_id: str) -> None:
         await self._send(Cancel(request_id=request_id))

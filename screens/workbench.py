@@ -28,6 +28,8 @@ from lab.protocol import (
     Overlay,
     Progress,
     Ready,
+    Spell,
+    Spelled,
     Started,
     Token,
     View,
@@ -219,6 +221,16 @@ class Workbench:
         assert isinstance(said, Overlaid)
         return said
 
+    async def spell(self, token_ids: Sequence[int]) -> Mapping[int, str]:
+        """The texts of tokens, by the loaded model. Raises LabError when the engine cannot say."""
+        client = self._running()
+        request_id = client.next_request_id()
+        with self._awaiting(request_id) as reply:
+            await client.spell(Spell(request_id=request_id, token_ids=tuple(token_ids)))
+            said = await reply
+        assert isinstance(said, Spelled)
+        return dict(zip(token_ids, said.texts, strict=True))
+
     def _running(self) -> EngineClient:
         if self._client is None or self.engine_state in ("off", "dead"):
             raise LabError("the engine is not running; Ctrl+R restarts it")
@@ -275,7 +287,7 @@ class Workbench:
             self.model, self.adapters = event.model, event.adapters
             self._set_state("ready")
             self._reply(event.request_id, event)
-        elif isinstance(event, Overlaid):
+        elif isinstance(event, Overlaid | Spelled):
             self._reply(event.request_id, event)
         elif isinstance(event, Started):
             self._started(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -23,6 +24,7 @@ from screens.live.facts import state_words
 from screens.live.gauges import GaugePane
 from screens.live.session import SessionPane
 from screens.live.setup import Setup, setup_parts
+from screens.live.stored import spell, unspelled
 from screens.shell import LabScreen
 from screens.widgets.chart import LineChart
 from screens.widgets.legend import RampLegend
@@ -123,6 +125,15 @@ class LiveScreen(LabScreen):
             self.lab.bench.answers.append(answer)
         self.following = False
         self._show(answer)
+        model = self.lab.bench.model
+        if (ids := unspelled(answer)) and model and (answer.record or {}).get("model_id") == model["id"]:
+            self.lab.latest("spell alternatives", self._spell, answer, ids)
+
+    async def _spell(self, answer: Answer, ids: Sequence[int]) -> None:
+        """Ask the engine what the alternatives read like; without it they stay ids."""
+        with contextlib.suppress(LabError):
+            spell(answer, await self.lab.bench.spell(ids))
+            self._gauges_dirty = True
 
     @on(PromptBox.Sent)
     def _prompt_sent(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lab.decode.types import Alternative, Sampling, TokenStat
@@ -14,6 +14,31 @@ if TYPE_CHECKING:
     from lab.kernels import Kernel
     from store.queries import StoredGeneration
     from store.records import GenerationRecord, Trace
+
+
+STORED = "stored"
+
+
+def unspelled(answer: Answer) -> tuple[int, ...]:
+    """The tokens that a stored answer only knows by their ids."""
+    if answer.request_id != STORED:
+        return ()
+    ids = {other.token_id for token in answer.tokens for other in token.alternatives}
+    return tuple(sorted(ids))
+
+
+def spell(answer: Answer, texts: Mapping[int, str]) -> None:
+    """Give a stored answer's alternatives the texts that they have in a fresh answer."""
+    answer.tokens = [
+        dataclasses.replace(
+            token,
+            alternatives=tuple(
+                dataclasses.replace(other, text=texts.get(other.token_id, other.text))
+                for other in token.alternatives
+            ),
+        )
+        for token in answer.tokens
+    ]
 
 
 def answer_of(stored: StoredGeneration, kernels: Sequence[Kernel] = ()) -> Answer:
@@ -43,7 +68,7 @@ def answer_of(stored: StoredGeneration, kernels: Sequence[Kernel] = ()) -> Answe
     )
     return Answer(
         ask=ask,
-        request_id="stored",
+        request_id=STORED,
         state="finished",
         generation_id=record.id,
         tokens=_tokens(record, record.trace) if record.trace else [],
@@ -81,7 +106,7 @@ def _tokens(record: GenerationRecord, trace: Trace) -> list[TokenStat]:
 
 
 def _alternatives(record: GenerationRecord, trace: Trace, index: int) -> tuple[Alternative, ...]:
-    """Of alternatives the store keeps ids, not texts: all but the chosen one show their id."""
+    """Of alternatives the store keeps ids, not texts: all but the chosen one show their id until `spell`."""
     start = trace.ends[index - 1] if index else 0
     chosen = record.text[start : trace.ends[index]]
     stride = slice(index * trace.k, (index + 1) * trace.k)

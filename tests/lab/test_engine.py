@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 from lab.decode.types import Sampling
-from lab.protocol import Ask, Cancel, Done, Failed, Finished, Generate, Load, Ready, Started, Token
+from lab.protocol import (
+    Ask,
+    Cancel,
+    Done,
+    Failed,
+    Finished,
+    Generate,
+    Load,
+    Ready,
+    Spell,
+    Spelled,
+    Started,
+    Token,
+)
 from store.home import Home
 from store.queries import counts, generation
 from store.service import StoreService
@@ -112,6 +125,10 @@ def test_faults_are_said_and_the_engine_goes_on(engine: EngineProcess, tmp_path:
     assert "nowhere" in failures[3].message
     assert all("\n" not in failure.message for failure in failures)
     engine.load(tiny_model("llama"))
+    engine.send(Spell(request_id="odd", token_ids=(5, 10**9)), Spell(request_id="even", token_ids=(5, 6, 5)))
+    said = [event for _, event in zip(range(2), engine.events(), strict=False)]
+    assert isinstance(said[0], Failed) and "there is no token 1000000000" in said[0].message
+    assert isinstance(said[1], Spelled) and said[1].texts[0] == said[1].texts[2] != said[1].texts[1]
 
 
 def test_hostile_prompts_are_answered_as_data(engine: EngineProcess, home: Path) -> None:
@@ -152,8 +169,10 @@ def kill_rounds(home: Path, rounds: int, seed: int) -> None:
         engine = EngineProcess(home)
         engine.load(tiny_model("llama"))
         engine.send(Generate(request_id="g", asks=asks(200, max_tokens=4), batch_size=4))
-        time.sleep(chance.uniform(0.0, 0.6))
+        heard = [event for _, event in zip(range(chance.randrange(400)), engine.events(), strict=False)]
+        time.sleep(chance.uniform(0.0, 0.02))
         engine.kill()
+        reported += [event.generation_id for event in heard if isinstance(event, Finished)]
         reported += engine.finished_so_far()
     service = stored(home)
     assert reported, "no round lived long enough to finish an answer"

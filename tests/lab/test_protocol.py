@@ -20,6 +20,8 @@ from lab.protocol import (
     OverlayToken,
     Progress,
     Shutdown,
+    Spell,
+    Spelled,
     Token,
     View,
     decode,
@@ -105,6 +107,8 @@ messages = st.one_of(
     ),
     st.builds(Generate, request_id=anything, asks=st.lists(asks, max_size=3).map(tuple)),
     st.builds(Cancel, request_id=anything),
+    st.builds(Spell, request_id=anything, token_ids=token_ids),
+    st.builds(Spelled, request_id=anything, texts=st.lists(anything, max_size=3).map(tuple)),
     st.just(Shutdown()),
     st.builds(Token, request_id=anything, generation_id=anything, token=tokens),
     st.builds(

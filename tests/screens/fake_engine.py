@@ -39,6 +39,8 @@ from lab.protocol import (
     Progress,
     Ready,
     Shutdown,
+    Spell,
+    Spelled,
     Started,
     Token,
     decode,
@@ -122,6 +124,9 @@ class FakeEngine:
                 self.generate(command)
             elif isinstance(command, Overlay):
                 self.overlay(command)
+            elif isinstance(command, Spell):
+                texts = tuple(f" word{token_id}" for token_id in command.token_ids)
+                self.say(Spelled(request_id=command.request_id, texts=texts))
 
     def read(self) -> None:
         for line in sys.stdin.buffer:

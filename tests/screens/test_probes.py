@@ -290,6 +290,19 @@ async def test_an_answer_from_the_history_opens_on_live(tmp_path: Path) -> None:
         await until(pilot, lambda: app.screen.query_one(TokenTape).n_tokens == 3)
 
 
+async def test_alternatives_of_a_stored_answer_are_spelled_by_its_own_model_only(tmp_path: Path) -> None:
+    async with lab(tmp_path, start="live") as (app, pilot):
+        live, model = app.screen, app.bench.model
+        assert isinstance(live, LiveScreen) and model is not None
+        own, other = answer_of(stored_generation(model_id=model["id"])), answer_of(stored_generation())
+        live.show_answer(other)
+        live.show_answer(own)
+        await until(pilot, lambda: own.tokens[2].alternatives[1].text == " word4")
+        assert [token.alternatives[1].text for token in own.tokens] == [" word9", " word6", " word4"]
+        assert [token.text for token in own.tokens] == ["Hm", "", ", 漢"]
+        assert other.tokens[2].alternatives[1].text == "token 4"
+
+
 @pytest.mark.parametrize("width", [34, 46, 60, 100])
 def test_the_history_table_fits_its_width(width: int) -> None:
     cells = [

@@ -10,6 +10,7 @@ from lab.decode.types import Sampling
 from screens.app import LanternApp
 from screens.live.screen import LiveScreen
 from screens.live.setup import Setup
+from screens.live.stored import STORED
 from screens.probes.dialogs import RunDialog
 from screens.probes.screen import ProbesScreen
 from screens.widgets.token_tape import TokenTape
@@ -66,5 +67,16 @@ async def test_what_the_tape_showed_is_what_the_store_holds(tmp_path: Path) -> N
         await until(pilot, lambda: list(app.bench.jobs.values())[-1].over)
         await until(pilot, lambda: probes.rows.current is not None and probes.rows.current.n_answers == 2)
         await until(pilot, lambda: probes.detail.answer_rows.total == 2)
+
+        probes.detail.answer_rows.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: live.shown is not None and live.shown.request_id == STORED)
+        kept = live.shown
+        assert kept is not None
+        made = next(a for a in app.bench.answers if a.generation_id == kept.generation_id and a is not kept)
+        texts = [[other.text for other in token.alternatives] for token in made.tokens]
+        await until(
+            pilot, lambda: [[other.text for other in token.alternatives] for token in kept.tokens] == texts
+        )
         await pilot.press("q")
     assert app.return_code == 0

@@ -299,7 +299,7 @@ async def test_a_closer_look_shows_real_rows_and_can_start_the_run(tmp_path: Pat
         await until(pilot, lambda: not dialog.query_one("#check").disabled)
         await pilot.press("ctrl+k")
         await opened(app, pilot, CheckDialog)
-        await until(pilot, lambda: "at the peak" in screen_text(app), 30)
+        await until(pilot, lambda: "at the peak" in screen_text(app))
         text = screen_text(app)
         assert "8 examples, 0 held out" in text and "The first batch" in text
         for _ in range(3):
