@@ -13,6 +13,7 @@ from lab.models.runtime import mx as _mx  # noqa: F401
 from mlx_lm.generate import generate, stream_generate
 from mlx_lm.models import llama, qwen2, qwen3
 from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
+from mlx_lm.models.gated_delta import compute_g
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
 from mlx_lm.sample_utils import make_sampler
 from mlx_lm.tuner.utils import load_adapters
@@ -35,6 +36,7 @@ __all__ = [
     "SwitchGLU",
     "SwitchLinear",
     "SwitchMLP",
+    "compute_g",
     "fuse_adapter",
     "generate",
     "get_total_parameters",
