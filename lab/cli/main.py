@@ -29,6 +29,8 @@ COMMANDS = {
     "distill": "lab.cli.distill",
     "report": "lab.cli.report",
     "gate": "lab.cli.gate",
+    "strip": "lab.cli.strip",
+    "experiment": "lab.cli.experiment",
     "probes": "lab.cli.probes",
     "adapter": "lab.cli.adapter",
     "store": "lab.cli.store",

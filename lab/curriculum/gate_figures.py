@@ -15,7 +15,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.curriculum.gate_plan import Bound, GateSpec
+from lab.curriculum.fields import Bound
+from lab.curriculum.gate_plan import GateSpec
 from lab.errors import LabError
 from lab.measure.statistics import (
     Estimate,

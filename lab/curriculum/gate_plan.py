@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lab.curriculum.fields import Bound, FieldError, Fields, from_mapping, read_file
 from lab.errors import LabError
 from lab.seeds import SEEDS
-from lab.textfiles import compose_yaml, construct_yaml, read_text, yaml_line
 
 PRESETS = SEEDS / "gates"
 BASE = "base"
@@ -27,13 +24,6 @@ GENERAL = "general"
 
 Metric = Literal["mean", "rate", "worst", "count", "perplexity"]
 
-_BOUND = re.compile(r"(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
-_HOLDS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 _PLAN_FIELDS = (
     *("name", "version", "description", "notes", "preset", "max_tokens", "samples", "resamples", "seed"),
     *("confidence", "conditions", "gates"),
@@ -42,27 +32,6 @@ _GATE_FIELDS = (
     *("metric", "instrument", "dimension", "battery", "domains", "probes", "limit", "condition", "against"),
     *("pass", "fail", "primary", "sealed", "data", "words"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A bound of a value as written, such as ">= 21"; `percent` is of what the value is held against."""
-
-    compare: str
-    value: float
-    percent: bool = False
-
-    def holds(self, value: float) -> bool:
-        """Whether `value`, in the bound's own unit, lies on its side."""
-        return _HOLDS[self.compare](value, self.value)
-
-    @property
-    def is_floor(self) -> bool:
-        """Whether what holds lies above."""
-        return self.compare in (">", ">=")
-
-    def __str__(self) -> str:
-        return f"{self.compare} {self.value:g}{' %' if self.percent else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +97,6 @@ class GatePlan:
         return next(gate for gate in self.gates if gate.primary)
 
 
-class _FaultError(LabError):
-    """A fault at a field of a plan."""
-
-    def __init__(self, path: Sequence[str], words: str) -> None:
-        self.path, self.words = tuple(path), words
-        super().__init__(f"{'.'.join(path)}: {words}" if path else words)
-
-
 def load_gates(name_or_path: str | Path) -> GatePlan:
     """A shipped plan by name, or the plan of a YAML file. Raises LabError naming file, line and field."""
     path = Path(name_or_path).expanduser()
@@ -146,16 +107,7 @@ def load_gates(name_or_path: str | Path) -> GatePlan:
                 "or give a YAML file"
             )
         path = PRESETS / f"{name_or_path}.yaml"
-    node = compose_yaml(read_text(path), str(path))
-    try:
-        value = construct_yaml(node)
-    except LabError as error:
-        raise LabError(f"{path}: {error}") from error
-    try:
-        return _plan(value, str(path))
-    except _FaultError as fault:
-        line = yaml_line(node, fault.path)
-        raise LabError(f"{path}: line {line}: {fault}") from fault
+    return read_file(path, lambda value: _plan(value, str(path)))
 
 
 def preset_names() -> list[str]:
@@ -165,19 +117,16 @@ def preset_names() -> list[str]:
 
 def read_gates(mapping: Mapping[str, Any], source: str) -> GatePlan:
     """A plan from plain values, as a YAML file holds them. Raises LabError naming `source` and the field."""
-    try:
-        return _plan(mapping, source)
-    except _FaultError as fault:
-        raise LabError(f"{source}: {fault}") from fault
+    return from_mapping(mapping, source, lambda value: _plan(value, source))
 
 
 def _plan(value: Any, source: str) -> GatePlan:
-    fields = _Fields(value, (), _PLAN_FIELDS)
+    fields = Fields(value, (), _PLAN_FIELDS)
     conditions = _conditions(fields)
     gates_field = fields.child("gates")
     gates = tuple(_gate(name, gates_field, conditions) for name in gates_field.names())
     if not gates:
-        raise _FaultError(("gates",), "expected at least one gate")
+        raise FieldError(("gates",), "expected at least one gate")
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return GatePlan(
         name=fields.text("name"),
@@ -197,11 +146,11 @@ def _plan(value: Any, source: str) -> GatePlan:
     )
 
 
-def _conditions(fields: _Fields) -> dict[str, str | None]:
+def _conditions(fields: Fields) -> dict[str, str | None]:
     kernels = fields.mapping("conditions")
     for name, kernel in kernels.items():
         if name in (BASE, BASELINE) or not isinstance(kernel, str) or not kernel:
-            raise _FaultError(
+            raise FieldError(
                 ("conditions", name), f"expected the name or path of a kernel ({BASELINE} has none)"
             )
     return {BASELINE: None, **kernels}
@@ -213,17 +162,15 @@ def _with_one_primary(gates: tuple[GateSpec, ...]) -> tuple[GateSpec, ...]:
     named = [gate for gate in gates if gate.primary]
     if len(named) != 1:
         where = ("gates", named[1].name, "primary") if named else ("gates",)
-        raise _FaultError(
-            where, "name one gate, beforehand, that counts most: `primary: true` at one of them"
-        )
+        raise FieldError(where, "name one gate, beforehand, that counts most: `primary: true` at one of them")
     if named[0].sealed:
-        raise _FaultError(
+        raise FieldError(
             ("gates", named[0].name, "sealed"), "the primary gate is judged every time: unseal it"
         )
     return gates
 
 
-def _gate(name: str, gates: _Fields, conditions: Mapping[str, str | None]) -> GateSpec:
+def _gate(name: str, gates: Fields, conditions: Mapping[str, str | None]) -> GateSpec:
     fields = gates.child(name, _GATE_FIELDS)
     metric = fields.choice("metric", get_args(Metric), "mean")
     spec = GateSpec(
@@ -248,7 +195,7 @@ def _gate(name: str, gates: _Fields, conditions: Mapping[str, str | None]) -> Ga
     return spec
 
 
-def _check(spec: GateSpec, fields: _Fields, conditions: Mapping[str, str | None]) -> None:
+def _check(spec: GateSpec, fields: Fields, conditions: Mapping[str, str | None]) -> None:
     if spec.passes is None and spec.fails is None:
         raise fields.fault("", 'expected a bound, such as pass: ">= 21" or fail: "< 20"')
     if spec.passes and spec.fails:
@@ -273,86 +220,3 @@ def _check(spec: GateSpec, fields: _Fields, conditions: Mapping[str, str | None]
         raise fields.fault("pass" if spec.passes else "fail", 'expected a percentage, such as "<= 2 %"')
     if spec.metric != "perplexity" and spec.data:
         raise fields.fault("data", "only perplexity is taken of data")
-
-
-class _Fields:
-    """A mapping of a plan, with where it stands; every value is checked on its way out."""
-
-    def __init__(self, value: Any, path: tuple[str, ...], known: Sequence[str] | None = None) -> None:
-        if not isinstance(value, Mapping):
-            raise _FaultError(path, "expected fields, one `name: value` a line")
-        for key in value:
-            if known is not None and key not in known:
-                raise _FaultError((*path, str(key)), f"no such field; there are {', '.join(known)}")
-        self._value, self._path = value, path
-
-    def fault(self, name: str, words: str) -> _FaultError:
-        return _FaultError((*self._path, name) if name else self._path, words)
-
-    def names(self) -> list[str]:
-        return [str(name) for name in self._value]
-
-    def child(self, name: str, known: Sequence[str] | None = None) -> _Fields:
-        found = next((value for key, value in self._value.items() if str(key) == name), None)
-        return _Fields(found, (*self._path, name), known)
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._value.get(name)
-        if value is None:
-            return {}
-        if not isinstance(value, Mapping):
-            raise self.fault(name, "expected fields, one `name: value` a line")
-        return {str(key): item for key, item in value.items()}
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._value.get(name)
-        if value is None:
-            if default is None:
-                raise self.fault(name, "missing")
-            return default
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
-            raise self.fault(name, "expected a text")
-        return str(value).strip()
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._value.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise self.fault(name, "expected a list of texts")
-        return tuple(value)
-
-    def whole(self, name: str, default: int | None, least: int = 1) -> int | None:
-        value = self._value.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
-            raise self.fault(name, f"expected a whole number from {least}")
-        return value
-
-    def number(self, name: str, default: float, *, above: float, below: float) -> float:
-        value = self._value.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < below:
-            raise self.fault(name, f"expected a number between {above:g} and {below:g}")
-        return float(value)
-
-    def flag(self, name: str) -> bool:
-        value = self._value.get(name, False)
-        if not isinstance(value, bool):
-            raise self.fault(name, "expected true or false")
-        return value
-
-    def choice(self, name: str, choices: Sequence[str], default: str) -> Any:
-        value = self._value.get(name, default)
-        if value not in choices:
-            raise self.fault(name, f"{value!r}: expected {', '.join(choices)}")
-        return value
-
-    def bound(self, name: str) -> Bound | None:
-        value = self._value.get(name)
-        if value is None:
-            return None
-        match = _BOUND.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None or not math.isfinite(float(match[2])):
-            raise self.fault(name, f'{value!r}: expected a bound in quotes, such as ">= 21" or "> 5 %"')
-        return Bound(match[1], float(match[2]), bool(match[3]))

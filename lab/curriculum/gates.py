@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from lab.curriculum.fields import Bound
 from lab.curriculum.gate_figures import Figure, Observation, figure
 from lab.curriculum.gate_plan import (
     BASE,
-    Bound,
     GatePlan,
     GateSpec,
     load_gates,

@@ -54,6 +54,9 @@ class Origin:
     step: int | None = None
 
 
+ANY_MANNER, NOWHERE = Manner(), Origin()
+
+
 @dataclass(slots=True)
 class _Gathered:
     """Observations by gate, and what else is known."""
@@ -71,8 +74,8 @@ def run_gates(
     store: StoreService,
     *,
     sealed: bool = False,
-    origin: Origin = Origin(),
-    manner: Manner = Manner(),
+    origin: Origin = NOWHERE,
+    manner: Manner = ANY_MANNER,
 ) -> tuple[GateReport, GateRecord]:
     """Measure, judge and keep. Raises LabError for a plan that cannot be run, StoppedError when stopped."""
     adapter_id = _attached(session, adapter)
@@ -97,7 +100,7 @@ def measure(
     store: StoreService,
     *,
     sealed: bool = False,
-    manner: Manner = Manner(),
+    manner: Manner = ANY_MANNER,
 ) -> Measured:
     """What the plan's gates need, of an adapter attached to the session's model; None is the model alone.
 

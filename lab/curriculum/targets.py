@@ -17,13 +17,17 @@ ALL, BEST = "all", "best"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An adapter (None: the model alone), and where known the run and step that made it, and its model."""
+    """An adapter (None: the model alone), and where known the run and step that made it, and its model.
+
+    `valid_data` is the data directory of the run, where that holds held-out data.
+    """
 
     name: str
     adapter: Path | None
     run_id: str | None = None
     step: int | None = None
     model: str | None = None
+    valid_data: str | None = None
 
 
 def find_targets(home: Home, named: str, checkpoint: str | None = None) -> list[Target]:
@@ -61,14 +65,14 @@ def _of_path(path: Path) -> Target:
 def _of_run(run: RunFolder, checkpoint: str) -> list[Target]:
     settings = run.read_plan()["settings"]
     name, model = str(settings.get("name")), str(settings.get("model"))
-    there = checkpoints_of(run)
+    there, valid = checkpoints_of(run), _valid_data(str(settings.get("data")))
     if checkpoint == BEST:
         given = settings.get("adapter_path")
         place = Path(given).expanduser() if given else run.adapter
         if not (place / WEIGHTS).is_file():
             raise LabError(f"run {run.run_id[-8:]} has no adapter yet: {_there(there)}")
         step = _settings(place).get("step")
-        return [Target(name, place, run.run_id, step if isinstance(step, int) else None, model)]
+        return [Target(name, place, run.run_id, step if isinstance(step, int) else None, model, valid)]
     if checkpoint == ALL:
         wanted = there
     else:
@@ -77,7 +81,7 @@ def _of_run(run: RunFolder, checkpoint: str) -> list[Target]:
         wanted = {step: path for step, path in there.items() if step == int(checkpoint)}
     if not wanted:
         raise LabError(f"run {run.run_id[-8:]} has no checkpoint {checkpoint}: {_there(there)}")
-    return [Target(f"{name}@{step}", path, run.run_id, step, model) for step, path in wanted.items()]
+    return [Target(f"{name}@{step}", path, run.run_id, step, model, valid) for step, path in wanted.items()]
 
 
 def checkpoints_of(run: RunFolder) -> dict[int, Path]:
@@ -88,6 +92,11 @@ def checkpoints_of(run: RunFolder) -> dict[int, Path]:
         if step.isdecimal() and int(step) > 0 and (path / WEIGHTS).is_file():
             found[int(step)] = path
     return dict(sorted(found.items()))
+
+
+def _valid_data(data: str) -> str | None:
+    folder = Path(data).expanduser()
+    return str(folder) if (folder / "valid.jsonl").is_file() else None
 
 
 def _there(steps: dict[int, Path]) -> str:
