@@ -240,7 +240,7 @@ _CURATE = (
     Action(
         "curate.back",
         ("escape",),
-        "All pairs",
+        "List/card",
         "From the card to the list of all pairs and back; in the list digits open screens, as everywhere.",
         footer=True,
     ),

@@ -133,8 +133,35 @@ PANES: dict[str, tuple[str, str]] = {
         "S is the share of the weights in the bits of weights and data. Its band is the deadband around the "
         "target, the floor is what the initial weights hold already. λ is drawn on a log scale, as the law "
         "wished it (raw) and as it was used (clipped).\n\n"
-        "A run is a process of its own: closing the terminal does not touch it. Keys send it commands, and "
-        "the event that answers is shown.",
+        "A run is a process of its own: closing the terminal does not touch it. Keys send it commands, "
+        "and the event that answers is shown.",
+    ),
+    "card": (
+        "A card",
+        "Two answers to one prompt, side by side, without names, colors, lengths or scores; which stands "
+        "left is a coin that was thrown for this pair, this rater and this showing. One key is a verdict:"
+        " it is on disk before the next card is drawn, so there is nothing to save, and U takes it back "
+        "whenever you like, in a later session too. Ties, both bad and skips are kept, but no pairs to "
+        "train on.\n\nThe start that both share is folded (Z unfolds it); D brings out what differs. E "
+        "writes a better answer over one of both: it is kept beside its parent, and preferred to the "
+        "other one. V shows whose answers these are, and H, after the verdict, the entropy of each token;"
+        " both are written down, and verdicts on this pair are not blind from then on. One card in "
+        "fifteen comes again, swapped.\n\nWhile a card is in front its keys win: 1 and 2 are verdicts, X is"
+        " both bad, Ctrl+R gives again. Escape leads to the list, where the digits open screens as "
+        "everywhere; Escape and a digit (or Alt and a digit) goes there at once.",
+    ),
+    "all-pairs": (
+        "All pairs",
+        "Every pair that was put up, the newest first: ✓ decided by you, = a tie, ✗ both bad, – skipped, "
+        "· open; ⚑ flagged, ✎ with a note. Enter lays a pair on the desk. S changes which queue cards "
+        "come from, O which batteries, sources and kinds, R who judges.",
+    ),
+    "curate": (
+        "Curate",
+        "The strip says how many pairs you have judged and how many the queue still has, your own median "
+        "time for a pair in this session, how many verdicts came faster than the words can be read (238 a"
+        " minute), how often the left answer wins (50 % if no side pulls, with its interval), and how "
+        "many repeats were judged as before.",
     ),
     "search": (
         "Search",
@@ -142,9 +169,9 @@ PANES: dict[str, tuple[str, str]] = {
     ),
     "probes": (
         "Probes",
-        "Left the probes, right the one under the cursor with its history: for every model and "
-        "condition the number of answers, the mean predictive entropy H_t and word entropy H_w (both in "
-        "nats, and not the same thing), the mean length and a small trend.",
+        "Left the probes, right the one under the cursor with its history: for every model and condition "
+        "the number of answers, the mean predictive entropy H_t and word entropy H_w (both in nats, and "
+        "not the same thing), the mean length and a small trend.",
     ),
     "live": (
         "Live",

@@ -51,14 +51,17 @@ class TopBar(ActionBar):
         self._current = current
 
     def render(self) -> Content:
-        parts: list[Content] = [Content.styled("◈ Lantern Lab", "bold $primary"), Content("   ")]
+        tabs: list[Content] = []
         for spec in SCREENS:
             chosen = spec.id == self._current
             taken = spec.key in cast("LabScreen", self.screen).taken_digits
             style = "bold $background on $primary" if chosen else "$foreground 75%"
             tab = Content.styled(f" {'⎋' if taken else ''}{spec.key} {spec.title} ", style)
-            parts += [tab.stylize(_click(f"app.show-{spec.id}")), Content(" ")]
-        left = Content("").join(parts)
+            tabs += [tab.stylize(_click(f"app.show-{spec.id}")), Content(" ")]
+        name = Content.styled("◈ Lantern Lab", "bold $primary") + Content("   ")
+        left = Content("").join([name, *tabs])
+        if left.cell_length > self.size.width + 1:
+            left = Content("").join([Content.styled("◈ ", "bold $primary"), *tabs])
         right = Content.assemble(("F1", "$primary"), (" help  ", "$muted"), ("^P", "$primary"))
         right += Content.styled(" palette", "$muted")
         gap = self.size.width - left.cell_length - right.cell_length

@@ -17,7 +17,7 @@ from lab.safetext import safe_line
 from screens.dialogs import Dialog
 from screens.widgets.prompt_box import SafeTextArea
 
-NOTE = "Ctrl+S saves · Ctrl+T the other answer · Ctrl+E your editor"
+NOTE = "^S saves · ^T the other one · ^E your editor"
 
 
 class EditDialog(Dialog[tuple[int, str]]):

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 MARKS = {"left": "✓", "right": "✓", "tie": "=", "both_bad": "✗", "skip": "–"}
 MARK, SIGNS, SOURCE, PROBE = 2, 3, 11, 22
 LEAST_PROMPT = 24
+CURSOR_MARK = 2
 
 
 def pairs_header(width: int) -> Content:
     """The names of the columns."""
-    cells = ["".ljust(MARK + SIGNS), "from".ljust(SOURCE)]
+    cells = ["".ljust(CURSOR_MARK + MARK + SIGNS), "from".ljust(SOURCE)]
     if _has_probe(width):
         cells.append("probe".ljust(PROBE))
     return Content.styled("".join([*cells, "prompt"]), "$muted")
