@@ -7,32 +7,44 @@ that it was not written over, and is preferred to it: that is why it was written
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.preference.put_up import put_up
-from lab.preference.sides import stands_swapped
+from lab.preference.candidates import Answer, pair_record
+from lab.preference.desk import Card
 from store.ids import new_id, utc_now
 from store.records import BY_HAND, GenerationRecord, JudgementRecord, PairRecord
 
+if TYPE_CHECKING:
+    from store.queries.judgements import PairAnswer, PairToJudge
 
-def written_over(parent: GenerationRecord, text: str) -> GenerationRecord:
-    """The answer of a person, to what the parent answered. Raises LabError when it says nothing new."""
+STRATUM = "edited"
+
+
+def written_over(pair: PairToJudge, over: PairAnswer, text: str) -> GenerationRecord:
+    """The answer of a person to the pair's prompt. Raises LabError when it says nothing new."""
     if not text.strip():
         raise LabError("the answer is empty")
-    if text.strip() == parent.text.strip():
+    if text.strip() == over.text.strip():
         raise LabError("the answer is unchanged")
     now = utc_now()
-    return dataclasses.replace(
-        parent,
+    return GenerationRecord(
         id=new_id(),
         run_id=None,
         model_id=BY_HAND,
         adapter_sha256=None,
+        condition_id=BY_HAND,
+        kernel_placement="none",
+        probe_battery=pair.probe_battery,
+        probe_id=pair.probe_id,
+        probe_sha256=over.probe_sha256,
+        prompt=pair.prompt,
+        seed=0,
         text=text,
         finish_reason="stop",
+        prompt_tokens=0,
         n_tokens=0,
         started_at=now,
-        at=now,
         prefill_ms=0.0,
         wall_ms=0.0,
         tokens_per_second=0.0,
@@ -42,25 +54,19 @@ def written_over(parent: GenerationRecord, text: str) -> GenerationRecord:
         p90_entropy_nats=None,
         max_entropy_nats=None,
         backend=BY_HAND,
-        parent_id=parent.id,
-        parent_token=None,
-        trace=None,
+        at=now,
+        parent_id=over.generation_id,
     )
 
 
 def preferred_by_its_writer(
-    written: GenerationRecord, other_id: str, rater: str
+    written: GenerationRecord, other: PairAnswer, rater: str
 ) -> tuple[PairRecord, JudgementRecord]:
     """The new answer against the one that it was not written over, and its writer's verdict, not blind."""
-    pair = put_up(
-        written.id,
-        other_id,
-        source="edited",
-        probe_battery=written.probe_battery,
-        probe_id=written.probe_id,
+    pair = pair_record(
+        _answer(written), _of_pair(other, written), source="edited", stratum=STRATUM, instrument=None
     )
-    swapped = stands_swapped(pair.id, rater, 0)
-    left, right = (pair.second_id, pair.first_id) if swapped else (pair.first_id, pair.second_id)
+    left, right = Card(pair.id, pair.first_id, pair.second_id, 0).sides(rater)
     return pair, JudgementRecord(
         id=new_id(),
         pair_id=pair.id,
@@ -73,3 +79,18 @@ def preferred_by_its_writer(
         at=utc_now(),
         blind=False,
     )
+
+
+def _answer(written: GenerationRecord) -> Answer:
+    return Answer(
+        id=written.id,
+        prompt=written.prompt,
+        text=written.text,
+        total=None,
+        probe_battery=written.probe_battery,
+        probe_id=written.probe_id,
+    )
+
+
+def _of_pair(other: PairAnswer, written: GenerationRecord) -> Answer:
+    return dataclasses.replace(_answer(written), id=other.generation_id, text=other.text)

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 
+from lab.errors import LabError
 from lab.safetext import encodable, safe_line
 from screens.actions import bindings
 from screens.compare.diff import MODES, DiffMode
@@ -498,20 +499,20 @@ class CurateScreen(LabScreen):
 
         def take(edited: tuple[int, str] | None) -> None:
             if edited is not None:
-                self.lab.spawn(self._take_edited(desk, texts, *edited), "keep an answer")
+                self._take_edited(desk, texts, *edited)
 
         self.lab.windows.open(EditDialog, take, [answer.text for answer in texts.answers], side)
 
-    async def _take_edited(self, desk: Desk, texts: CardTexts, side: int, text: str) -> None:
+    def _take_edited(self, desk: Desk, texts: CardTexts, side: int, text: str) -> None:
         """The new answer, its pair with the answer that it was not written over, and its writer's verdict."""
         from lab.preference.editing import preferred_by_its_writer, written_over
 
-        parent = await self.source.generation(texts.answers[side].generation_id)
-        if parent is None:
-            self.lab.tell("Only answers made here can be edited; this one was imported.", severity="warning")
+        try:
+            written = written_over(texts.pair, texts.answers[side], text)
+        except LabError as error:
+            self.lab.tell(f"Nothing is kept: {error}.")
             return
-        written = written_over(parent.generation, text)
-        pair, verdict = preferred_by_its_writer(written, texts.answers[1 - side].generation_id, desk.rater)
+        pair, verdict = preferred_by_its_writer(written, texts.answers[1 - side], desk.rater)
         self._write(desk, [written, pair, verdict])
         self.lab.tell("Your answer is kept, and preferred to the other one. U takes that back.")
 

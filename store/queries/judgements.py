@@ -50,6 +50,7 @@ class PairAnswer:
     model_name: str
     adapter_name: str | None
     condition_name: str
+    probe_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,7 @@ def _queue(rater: str, strategy: Strategy, which: QueueFilter) -> tuple[str, dic
         queued AS (
             SELECT p.*, once.passes,
                 coalesce(flags.flagged, false) OR once.verdict = 'skip' AS put_aside,
-                once.reading_ms / greatest(f.n_tokens + s.n_tokens, 1) AS pace_ms
+                once.reading_ms / (length(f.text) + length(s.text) + 1) AS pace_ms
             FROM p JOIN once ON once.pair_id = p.id
             LEFT JOIN flags ON flags.pair_id = p.id
             LEFT JOIN pair_answer f ON f.id = p.first_id LEFT JOIN pair_answer s ON s.id = p.second_id)
@@ -299,7 +300,8 @@ def _answer_columns(side: str) -> str:
         coalesce({model}.name, {side}.said ->> 'model', left({side}.model_id, 12), 'imported')
             AS {side}_model_name,
         coalesce({adapter}.name, left({side}.adapter_sha256, 12)) AS {side}_adapter_name,
-        coalesce({condition}.name, left({side}.condition_id, 12), 'imported') AS {side}_condition_name
+        coalesce({condition}.name, left({side}.condition_id, 12), 'imported') AS {side}_condition_name,
+        {side}.probe_sha256 AS {side}_probe_sha256
     """
 
 
@@ -311,12 +313,15 @@ def _answer_names(side: str) -> str:
     """
 
 
+_ANSWER = ("id", "text", "model_id", "model_name", "adapter_name", "condition_name", "probe_sha256")
+
+
 def _to_judge(row: dict[str, object]) -> PairToJudge:
     answers = [
         PairAnswer(
             *(
                 row.pop(f"{side}_{name}")  # type: ignore[arg-type]
-                for name in ("id", "text", "model_id", "model_name", "adapter_name", "condition_name")
+                for name in _ANSWER
             )
         )
         for side in ("f", "s")

@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from lab.preference.put_up import put_up
+from lab.preference.put_up import pair_id
 from screens.app import LanternApp
 from screens.curate.screen import CurateScreen
 from store.home import Home
@@ -30,7 +30,16 @@ def judged_records(n: int, texts: Sequence[tuple[str, str]] = (), **options: Any
     _, records = pair_records(made[:n], scored=False, **options)
     generations = [record for record in records if isinstance(record, GenerationRecord)]
     pairs = [
-        put_up(one.id, other.id, source="sweep", stratum="gap", probe_battery="core", probe_id=one.probe_id)
+        PairRecord(
+            id=pair_id(one.id, other.id),
+            first_id=one.id,
+            second_id=other.id,
+            source="sweep",
+            stratum="score gap",
+            at=one.at,
+            probe_battery="core",
+            probe_id=one.probe_id,
+        )
         for one, other in zip(generations[::2], generations[1::2], strict=True)
     ]
     return [*(record for record in records if not isinstance(record, ComparisonRecord)), *pairs]

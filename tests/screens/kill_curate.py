@@ -100,8 +100,6 @@ def main() -> None:
     # Everything that the lab will need, once; no thread and no database yet.
     import duckdb  # noqa: F401
 
-    import screens.app
-    import screens.curate.screen
     import store.queries.judgements
     import store.service
     import store.validate  # noqa: F401

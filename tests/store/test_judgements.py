@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.preference.put_up import pair_id, put_up
+from lab.preference.put_up import pair_id
 from lab.preference.verdicts import Standing
 from store.ids import new_id
 from store.queries.judgements import (
@@ -34,8 +34,15 @@ ALL = QueueFilter()
 
 
 def pair(name: str, second: int = 0, **changes: Any) -> PairRecord:
-    made = put_up(f"{name}1", f"{name}2", source="sweep")
-    return dataclasses.replace(made, at=facts.at(second), **changes)
+    made = PairRecord(
+        id=pair_id(f"{name}1", f"{name}2"),
+        first_id=f"{name}1",
+        second_id=f"{name}2",
+        source="sweep",
+        stratum="",
+        at=facts.at(second),
+    )
+    return dataclasses.replace(made, **changes)
 
 
 def said(name: str, verdict: Verdict | None = "left", **changes: Any) -> JudgementRecord:
@@ -126,7 +133,7 @@ def test_disagreements_are_of_answers_not_of_sides_and_end_when_one_judged_again
 
 
 def test_recheck_brings_flagged_and_skipped_ones_then_the_most_hasty(service: StoreService) -> None:
-    short, long = {"n_tokens": 10}, {"n_tokens": 100}
+    short, long = {"text": "x" * 10}, {"text": "x" * 100}
     service.append(
         *(pair(name, n) for n, name in enumerate("abcdef")),
         *(

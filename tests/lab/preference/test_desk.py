@@ -11,16 +11,15 @@ from statistics import fmean
 import pytest
 
 from lab.errors import LabError
+from lab.preference.put_up import pair_id
 from lab.preference.desk import Card, Desk
 from lab.preference.editing import preferred_by_its_writer, written_over
-from lab.preference.put_up import pair_id, put_up
 from lab.preference.queue import REST, choose_repeat, repeat_is_due
 from lab.preference.sides import stands_swapped
 from lab.preference.verdicts import preferred
-from store.queries.judgements import QueuedPair
+from store.queries.judgements import PairAnswer, PairToJudge, QueuedPair
 from store.records import BY_HAND, JudgementRecord, Verdict
 from store.validate import check
-from tests.store import facts
 
 
 def pairs(n: int) -> list[QueuedPair]:
@@ -218,11 +217,11 @@ def test_sides_are_balanced_and_tell_nothing_of_the_model() -> None:
     swaps: list[bool] = []
     for k in range(n):
         old, new = rng.sample((f"gen-{k}-0", f"gen-{k}-1"), 2)
-        pair = put_up(old, new, source="stored")
-        left, right = Card(pair.id, pair.first_id, pair.second_id, 0).sides("ada")
+        first, second = sorted((old, new))
+        left, right = Card(pair_id(old, new), first, second, 0).sides("ada")
         assert {left, right} == {old, new}
         lefts["new" if left == new else "old"] += 1
-        swaps.append(left == pair.second_id)
+        swaps.append(left == second)
     assert abs(lefts["new"] - n / 2) < 4 * sigma
     assert abs(sum(swaps) - n / 2) < 4 * sigma
     # A new side says nothing of the next card's, nor one rater's of another's.
@@ -235,20 +234,24 @@ def test_sides_are_balanced_and_tell_nothing_of_the_model() -> None:
 
 
 def test_what_a_person_writes_is_an_answer_of_its_own_and_wins_over_the_other() -> None:
-    parent, other = facts.generation(text="So so."), facts.generation(text="Bad.")
-    written = written_over(parent, "Much better.")
+    over, other = (
+        PairAnswer(name, text, "m", "wick", None, "plain", "sha")
+        for name, text in (("a", "So so."), ("b", "Bad."))
+    )
+    asked = PairToJudge(pair_id("a", "b"), "sweep", "", "Why?", "core", "P1", over, other)
+    written = written_over(asked, over, "Much better.")
     check(written)
-    assert (written.parent_id, written.parent_token, written.model_id) == (parent.id, None, BY_HAND)
-    assert (written.text, written.prompt, written.mean_entropy_nats) == ("Much better.", parent.prompt, None)
-    assert parent.text == "So so." and written.id != parent.id
-    pair, verdict = preferred_by_its_writer(written, other.id, "ada")
+    assert (written.parent_id, written.parent_token, written.model_id) == ("a", None, BY_HAND)
+    assert (written.text, written.prompt, written.mean_entropy_nats) == ("Much better.", "Why?", None)
+    assert (written.probe_battery, written.probe_id, written.probe_sha256) == ("core", "P1", "sha")
+    pair, verdict = preferred_by_its_writer(written, other, "ada")
     check(pair)
     check(verdict)
-    assert {pair.first_id, pair.second_id} == {written.id, other.id} and pair.source == "edited"
+    assert {pair.first_id, pair.second_id} == {written.id, "b"} and pair.source == "edited"
     assert preferred(verdict) == written.id and not verdict.blind
     desk = Desk("ada")
     desk.take(verdict)
     assert desk.judged == 1
     for text, fault in (("  \n", "empty"), ("So so. ", "unchanged")):
         with pytest.raises(LabError, match=fault):
-            written_over(parent, text)
+            written_over(asked, over, text)
