@@ -190,6 +190,10 @@ _COMPARE = (
         "compare.new", ("n",), "New", "Begin a comparison: two sides, probes, an instrument.", footer=True
     ),
     Action("compare.resume", ("c",), "Go on", "Go on with a comparison that was stopped.", footer=True),
+    Action(
+        "compare.put-up", ("p",), "To Curate", "Put this pair up to be judged blind on Curate.", footer=True
+    ),
+    Action("compare.put-up-all", ("P",), "All to Curate", "Put every pair of this comparison up."),
     Action("compare.verdict", ("f",), "Filter", "Only improved, regressed or unchanged pairs, or all."),
     Action("compare.order", ("s",), "Sort", "Pairs by their places, or by delta, the worst first."),
     Action("compare.fold", ("u",), "Unfold", "Show the start that both share, or fold it away."),

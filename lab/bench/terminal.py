@@ -1,4 +1,4 @@
-"""The terminal's figures: keys while a battery is generated, CPU time a token, and lists of 100,000 probes.
+"""The terminal's figures: keys while a battery is generated, CPU time a token, 100,000 probes and pairs.
 
 They are taken from outside: the real lab runs on a pseudo-terminal, in a process of its own, like its driver.
 """
@@ -13,16 +13,17 @@ from typing import Any
 
 from lab.errors import LabError
 
-LIMIT_S = 600.0
+LIMIT_S = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalPlan:
-    """How long to measure: rounds of the tour over all keys, tokens of one answer, probes of the list."""
+    """How long to measure: rounds of the tour over all keys, tokens of one answer, probes, pairs to judge."""
 
     rounds: int = 3
     tokens: int = 2_000
     probes: int = 100_000
+    pairs: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class TerminalFigures:
     tape: dict[str, Any]
     probes: int
     lists: tuple[dict[str, Any], ...]
+    pairs: int
+    judging: tuple[dict[str, Any], ...]
 
 
 def measure_terminal(plan: TerminalPlan = TerminalPlan()) -> TerminalFigures:
@@ -53,4 +56,6 @@ def measure_terminal(plan: TerminalPlan = TerminalPlan()) -> TerminalFigures:
         tape=figures["tape"],
         probes=figures["probes"],
         lists=tuple(figures["lists"]),
+        pairs=figures["pairs"],
+        judging=tuple(figures["judging"]),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -183,9 +183,10 @@ def _paint(quick: bool, quiet: bool) -> PaintFigure:
 def _terminal(quick: bool, quiet: bool) -> TerminalFigures:
     from lab.bench.terminal import TerminalPlan, measure_terminal
 
-    plan = TerminalPlan(1, 1_000, 20_000) if quick else TerminalPlan()
+    plan = TerminalPlan(1, 1_000, 20_000, 5_000) if quick else TerminalPlan()
     notice(
-        f"the terminal: every key while a battery is generated, the tape, a list of {plan.probes:,} probes"
+        f"the terminal: every key while a battery is generated, the tape, a list of {plan.probes:,} probes, "
+        f"verdicts among {plan.pairs:,} pairs"
     )
     figures = measure_terminal(plan)
     if not quiet:
@@ -195,31 +196,8 @@ def _terminal(quick: bool, quiet: bool) -> TerminalFigures:
 
 def _show_terminal(figures: TerminalFigures) -> None:
     """Where the platform tells it also without the waits for a core of a busy machine, and the CPU time."""
-    keys = [
-        (
-            key["name"],
-            str(key["n"]),
-            number(key["median_ms"], 0),
-            number(key["p95_ms"], 0),
-            number(key["unqueued_median_ms"], 0),
-            number(key["unqueued_p95_ms"], 0),
-            number(key["cpu_median_ms"], 0),
-            "holds" if key["holds"] else "too slow",
-        )
-        for key in (*figures.keys, figures.all_keys)
-    ]
-    headers: tuple[str, ...] = (
-        "key",
-        "n",
-        "median, ms",
-        "p95",
-        "median less waits",
-        "p95 less",
-        "CPU",
-        "≤ 50",
-    )
     title = "from key to painted answer, while a battery is generated"
-    show(table(headers, keys, right=(1, 2, 3, 4, 5, 6), title=title))
+    _show_keys((*figures.keys, figures.all_keys), title)
     slow = [key["name"] for key in figures.keys if not key["holds"]]
     say("every key's median is within 50 ms" if not slow else f"above 50 ms: {', '.join(slow)}")
     tape = figures.tape
@@ -234,3 +212,25 @@ def _show_terminal(figures: TerminalFigures) -> None:
     headers = ("list", "n", "median, ms", "p95, ms")
     title = f"a list of {figures.probes:,} probes, key to painted rows"
     show(table(headers, lists, right=(1, 2, 3), title=title))
+    title = (
+        f"judging among {figures.pairs:,} pairs, key to the next card painted; a verdict is on disk before"
+    )
+    _show_keys(figures.judging, title)
+
+
+def _show_keys(figures: Sequence[Mapping[str, Any]], title: str) -> None:
+    keys = [
+        (
+            key["name"],
+            str(key["n"]),
+            number(key["median_ms"], 0),
+            number(key["p95_ms"], 0),
+            number(key["unqueued_median_ms"], 0),
+            number(key["unqueued_p95_ms"], 0),
+            number(key["cpu_median_ms"], 0),
+            "holds" if key["holds"] else "too slow",
+        )
+        for key in figures
+    ]
+    headers = ("key", "n", "median, ms", "p95", "median less waits", "p95 less", "CPU", "≤ 50")
+    show(table(headers, keys, right=(1, 2, 3, 4, 5, 6), title=title))

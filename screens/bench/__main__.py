@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from screens.bench.curate import measure_curate
 from screens.bench.probes import measure_probes
 from screens.bench.pty_lab import PtyLab
 from screens.bench.tape import measure_tape
@@ -15,7 +16,7 @@ from screens.bench.tour import all_keys, figures, start_battery, walk
 
 
 def main() -> None:
-    """Keys while a battery is generated, the tape, and the long list, each on a home of its own."""
+    """Keys while a battery is generated, the tape, the long list, many pairs: each on a home of its own."""
     plan = json.loads(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -28,6 +29,11 @@ def main() -> None:
             "tape": asdict(measure_tape(place / "tape", plan["tokens"])),
             "probes": plan["probes"],
             "lists": [asdict(figure) for figure in measure_probes(place / "probes", plan["probes"])],
+            "pairs": plan["pairs"],
+            "judging": [
+                asdict(figure)
+                for figure in measure_curate(place / "pairs", plan["pairs"], 2 * plan["rounds"])
+            ],
         }
     print(json.dumps(report))
 

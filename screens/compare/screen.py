@@ -338,9 +338,9 @@ class CompareScreen(LabScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do nothing here are not offered."""
-        if action in ("earlier", "later", "different", "verdict", "order", "blind"):
+        if action in ("earlier", "later", "different", "verdict", "order", "blind", "put_up_all"):
             return self._place != "past"
-        if action in ("diff", "overlay", "rate", "fold", "follow"):
+        if action in ("diff", "overlay", "rate", "fold", "follow", "put_up"):
             return self._place == "pair"
         return True
 
@@ -480,6 +480,21 @@ class CompareScreen(LabScreen):
             self.lab.tell(why)
         else:
             self.lab.latest("overlay", self._ask_overlays, record, pair)
+
+    # -- actions: to be judged -------------------------------------------------------------------------------
+
+    def action_put_up(self) -> None:
+        if self.record is not None and self.row is not None:
+            self.lab.spawn(self._put_up(self.record, self.row.place), "put a pair up")
+
+    def action_put_up_all(self) -> None:
+        if self.record is not None:
+            self.lab.spawn(self._put_up(self.record, None), "put pairs up")
+
+    async def _put_up(self, record: ComparisonRecord, place: int | None) -> None:
+        from screens.compare.put_up import put_up, words
+
+        self.lab.tell(words(await put_up(self.lab.store, record, place)))
 
     # -- actions: rating -------------------------------------------------------------------------------------
 

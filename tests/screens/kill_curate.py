@@ -7,6 +7,7 @@ was painted), each "verdict", "undo" or "redo", and the one that was under way a
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -32,6 +33,9 @@ KEYS = {
 }
 MOST_MS = 60.0
 PATIENCE_S = 60.0
+DROPPED_S = 5.0
+FOREHAND = ("duckdb", "screens.app", "screens.curate.screen", "store.queries.judgements", "store.validate")
+"""What the lab will need, loaded once; no thread and no database is begun by it."""
 
 
 class ForkedLab(PtyLab):
@@ -76,7 +80,7 @@ def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
     for _ in range(luck.randint(0, 3)):
         key = _possible(luck, done, undone)
         step = -1 if KEYS[key] == "undo" else 1
-        lab.press(key, rf"\b{done + step} done")
+        _press(lab, key, rf"\b{done + step} done")
         done += step
         undone = undone - step if KEYS[key] != "verdict" else 0
         acknowledged.append(KEYS[key])
@@ -85,6 +89,17 @@ def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
     time.sleep(luck.uniform(0.0, MOST_MS) / 1e3)
     lab.kill()
     return acknowledged, KEYS[key]
+
+
+def _press(lab: ForkedLab, key: str, pattern: str) -> None:
+    """A key and its painted effect. One that came before the card was drawn is dropped: then once more."""
+    lab.forget()
+    lab.send(key)
+    try:
+        lab.wait(pattern, patience_s=DROPPED_S)
+    except TimeoutError:
+        lab.send(key)
+        lab.wait(pattern, patience_s=PATIENCE_S)
 
 
 def _possible(luck: random.Random, done: int, undone: int) -> str:
@@ -97,13 +112,8 @@ def _possible(luck: random.Random, done: int, undone: int) -> str:
 
 def main() -> None:
     home, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    # Everything that the lab will need, once; no thread and no database yet.
-    import duckdb  # noqa: F401
-
-    import store.queries.judgements
-    import store.service
-    import store.validate  # noqa: F401
-
+    for module in FOREHAND:
+        importlib.import_module(module)
     luck = random.Random(seed)
     for _ in range(kills):
         print(json.dumps(one_life(home, luck)), flush=True)

@@ -18,6 +18,7 @@ from screens.compare.source import CompareSource
 from screens.live.screen import LiveScreen
 from screens.probes.screen import ProbesScreen
 from screens.score.screen import ScoreScreen
+from store.queries.judgements import QueueFilter, page_pairs_listed
 from tests.hostile import HOSTILE
 from tests.screens.comparisons import PLAIN, RICH, compare_lab, open_battery, open_pair, pair_records
 from tests.screens.fakes import opened, screen_text, until
@@ -381,3 +382,25 @@ async def test_hostile_texts_are_shown_and_not_obeyed(text: str, tmp_path: Path)
             await pilot.pause(0.05)
             assert not CONTROL & set(screen_text(app)), key
         assert app.is_running and app._exception is None
+
+
+async def test_pairs_are_put_up_to_be_judged_once_each_and_not_where_both_say_the_same(
+    tmp_path: Path,
+) -> None:
+    _, records = pair_records(PAIRS)
+    async with compare_lab(tmp_path, records) as (app, pilot, screen):
+        await open_pair(pilot, screen)
+        await pilot.press("p")
+        await until(pilot, lambda: "1 pair put up" in screen_text(app))
+        await pilot.press("P")
+        await until(
+            pilot, lambda: "1 pair put up: 5 opens Curate; 1 put up before; 1 said" in screen_text(app)
+        )
+        put_up = await app.store.query(lambda con: con.execute("SELECT * FROM pair").fetchall())
+        assert len(put_up) == 2
+        listed = await app.store.query(page_pairs_listed, "ada", QueueFilter(), 0, 10)
+        assert {(row.source, row.stratum, row.probe_id) for row in listed} == {
+            ("stored", "compared", "P00_PROBE"),
+            ("stored", "compared", "P02_PROBE"),
+        }
+        assert all(row.first_id < row.second_id for row in listed)

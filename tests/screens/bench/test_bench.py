@@ -84,7 +84,7 @@ def test_every_step_of_the_tour_is_named_once_or_a_way_there() -> None:
 
 @pytest.mark.slow
 def test_the_whole_bench_runs_on_the_real_lab() -> None:
-    figures = measure_terminal(TerminalPlan(rounds=1, tokens=1_000, probes=2_000))
+    figures = measure_terminal(TerminalPlan(rounds=1, tokens=1_000, probes=2_000, pairs=200))
     assert {key["name"] for key in figures.keys} == {
         step.name for step in (*tour.PROBES, *tour.LIVE) if step.name
     }
