@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from lab.preference.candidates import Answer, pair_id, pair_record
+from lab.preference.candidates import Answer, pair_record
+from lab.preference.put_up import pair_id
 from store.queries.compared import ComparedAnswer
 from store.queries.pairs import PairableAnswer
 from store.records import PairRecord

@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
-from lab.preference.candidates import pair_id
+from lab.preference.put_up import pair_id
 from lab.preference.sides import stands_swapped
 from screens.bench.pty_lab import KeyTime, PtyLab
 from screens.bench.tour import KeyFigure, figures

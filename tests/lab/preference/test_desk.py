@@ -11,9 +11,9 @@ from statistics import fmean
 import pytest
 
 from lab.errors import LabError
-from lab.preference.put_up import pair_id
 from lab.preference.desk import Card, Desk
 from lab.preference.editing import preferred_by_its_writer, written_over
+from lab.preference.put_up import pair_id
 from lab.preference.queue import REST, choose_repeat, repeat_is_due
 from lab.preference.sides import stands_swapped
 from lab.preference.verdicts import preferred
