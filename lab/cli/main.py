@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "lab.cli.compare",
     "pairs": "lab.cli.pairs",
     "distill": "lab.cli.distill",
+    "curriculum": "lab.cli.curriculum",
     "report": "lab.cli.report",
     "gate": "lab.cli.gate",
     "strip": "lab.cli.strip",

@@ -63,6 +63,11 @@ class Models:
             self._session, self._name = Session(load(model, cache_dir=self._home.cache), self._journal), model
         return self._session
 
+    def release(self) -> None:
+        """Let go of the model, so that another process has the memory."""
+        self._session = self._name = None
+        mx.clear_cache()
+
     def identify(self, left: Side, right: Side) -> tuple[SideRecord, SideRecord]:
         """Both sides as they are kept; loads what it takes to know them, the left model last."""
         if shares_model(left, right):

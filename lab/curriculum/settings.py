@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PRESETS = SEEDS / "curricula"
 BEFORE, AFTER = "before", "after"
 RESERVED = (BEFORE, AFTER)
+GATES = "gates of the phase"
 PLACEHOLDER = "(made by the phase)"
 OWN_TRAIN_KEYS = ("data", "model", "name", "resume_adapter_file", "adapter_path")
 
@@ -90,16 +91,28 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What is measured before the first phase and after the last: `floor` must not fall, `sealed` is opened
-    for the last word only."""
+class ProbeChoice:
+    """Probes of a battery, of all its domains unless some are named."""
 
-    battery: str = "core"
+    battery: str
     domains: tuple[str, ...] = ()
-    floor: str | None = "creative"
-    sealed: str | None = "lantern"
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What is measured before the first phase and after the last, on probes that no phase distills.
+
+    `target` is where the kernel's effect is to show, `floor` what must not fall, and `sealed` is opened after
+    the last phase only, for the last word. The first of `kernels` is the one whose effect is baked in.
+    """
+
+    target: ProbeChoice = ProbeChoice(battery="core")
+    floor: ProbeChoice | None = None
+    sealed: ProbeChoice | None = None
     instrument: str = "lantern-v1"
     kernels: tuple[str, ...] = ("lantern.txt",)
+    preset: str = "default"
     samples: int = 1
     seed: int = 1000
 
@@ -124,7 +137,7 @@ class Curriculum:
         return hashlib.sha256(json.dumps(as_mapping(self), sort_keys=True).encode()).hexdigest()
 
 
-class _Fault(LabError):
+class _FaultError(LabError):
     """A fault at a field of a curriculum."""
 
     def __init__(self, path: Sequence[str], words: str) -> None:
@@ -133,7 +146,10 @@ class _Fault(LabError):
 
 
 def load_curriculum(name_or_path: str | Path) -> Curriculum:
-    """A shipped curriculum by name, or the one of a YAML file. Raises LabError naming file, line and field."""
+    """A shipped curriculum by name, or the one of a YAML file.
+
+    Raises LabError naming file, line and field.
+    """
     path = Path(name_or_path).expanduser()
     if path.suffix not in (".yaml", ".yml") and not path.exists():
         if str(name_or_path) not in preset_names():
@@ -147,7 +163,7 @@ def load_curriculum(name_or_path: str | Path) -> Curriculum:
         raise LabError(f"{path}: {error}") from error
     try:
         return _curriculum(value, path.parent)
-    except _Fault as fault:
+    except _FaultError as fault:
         raise LabError(f"{path}: line {yaml_line(node, fault.path)}: {fault}") from fault
 
 
@@ -160,7 +176,7 @@ def from_mapping(value: Mapping[str, Any], source: str) -> Curriculum:
     """A curriculum from plain values, as `as_mapping` gives them. Raises LabError naming the field."""
     try:
         return _curriculum(value, Path())
-    except _Fault as fault:
+    except _FaultError as fault:
         raise LabError(f"{source}: {fault}") from fault
 
 
@@ -170,11 +186,17 @@ def as_mapping(curriculum: Curriculum) -> dict[str, Any]:
     return plain
 
 
+def file_name(words: str) -> str:
+    """Words as the name of a run or a folder."""
+    signs = (sign if sign.isalnum() or sign in "._-" else "-" for sign in words.lower())
+    return "".join(signs).strip(".-")[:64] or "phase"
+
+
 def train_settings(phase: Phase, **given: Any) -> TrainSettings:
     """The settings of a phase's run, with what the phase itself knows. Raises LabError naming the key."""
     from lab.train.settings import from_mapping as train_from_mapping
 
-    values = {"data": PLACEHOLDER, "name": phase.name, **phase.train, **given}
+    values = {"data": PLACEHOLDER, "name": file_name(phase.name), **phase.train, **given}
     return train_from_mapping(values)
 
 
@@ -184,19 +206,19 @@ def gate_plan(phase: Phase) -> GatePlan | None:
 
     if phase.gates is None:
         return None
-    return read_gates({"name": phase.name, **phase.gates}, phase.name)
+    return read_gates({"name": phase.name, **phase.gates}, GATES)
 
 
 def _curriculum(value: Any, folder: Path) -> Curriculum:
     if not isinstance(value, Mapping):
-        raise _Fault((), "expected fields, one `name: value` a line")
+        raise _FaultError((), "expected fields, one `name: value` a line")
     fields = dict(value)
     defaults = fields.pop("defaults", None) or {}
     if not isinstance(defaults, Mapping):
-        raise _Fault(("defaults",), "expected fields, one `name: value` a line")
+        raise _FaultError(("defaults",), "expected fields, one `name: value` a line")
     phases = fields.get("phases")
     if not isinstance(phases, list | tuple) or not phases:
-        raise _Fault(("phases",), "expected at least one phase")
+        raise _FaultError(("phases",), "expected at least one phase")
     fields["phases"] = [_merged(defaults, phase, place) for place, phase in enumerate(phases)]
     try:
         curriculum: Curriculum = _adapter().validate_python(fields)
@@ -208,7 +230,7 @@ def _curriculum(value: Any, folder: Path) -> Curriculum:
 
 def _merged(defaults: Mapping[str, Any], phase: Any, place: int) -> Any:
     if not isinstance(phase, Mapping):
-        raise _Fault(("phases", str(place)), "expected fields, one `name: value` a line")
+        raise _FaultError(("phases", str(place)), "expected fields, one `name: value` a line")
     return _over(defaults, phase)
 
 
@@ -222,24 +244,26 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _located(error: ValueError, phases: Sequence[Any], defaults: Mapping[str, Any]) -> _Fault:
+def _located(error: ValueError, phases: Sequence[Any], defaults: Mapping[str, Any]) -> _FaultError:
     details = getattr(error, "errors", None)
     if details is None:
-        return _Fault((), str(error).splitlines()[0])
+        return _FaultError((), str(error).splitlines()[0])
     first = details()[0]
     path = [str(part) for part in first["loc"]]
     words = str(first["msg"]).splitlines()[0]
     shown = "" if first["type"] in ("missing", "unexpected_keyword_argument") else f", not {first['input']!r}"
     if first["type"] == "unexpected_keyword_argument":
         words = "no such setting"
-    return _Fault(_where(path, phases, defaults), f"{words[:1].lower()}{words[1:]}{shown}"[:200])
+    return _FaultError(_where(path, phases, defaults), f"{words[:1].lower()}{words[1:]}{shown}"[:200])
 
 
 def _where(path: Sequence[str], phases: Sequence[Any], defaults: Mapping[str, Any]) -> tuple[str, ...]:
     """Where a setting of a phase stands in the file: there, or under `defaults`."""
     if len(path) < 3 or path[0] != "phases":
         return tuple(path)
-    return tuple(path) if _holds(phases[int(path[1])], path[2:]) else ("defaults", *path[2:])
+    phase, inside = phases[int(path[1])], path[2:]
+    is_default = not _holds(phase, inside) and (_holds(defaults, inside) or not _holds(phase, inside[:1]))
+    return ("defaults", *inside) if is_default else tuple(path)
 
 
 def _holds(value: Any, path: Sequence[str]) -> bool:
@@ -255,12 +279,12 @@ def _check(curriculum: Curriculum, phases: Sequence[Any], defaults: Mapping[str,
     for place, phase in enumerate(curriculum.phases):
         here = ("phases", str(place))
         if phase.name in names or phase.name in RESERVED:
-            raise _Fault((*here, "name"), f"{phase.name!r}: expected a name of its own")
+            raise _FaultError((*here, "name"), f"{phase.name!r}: expected a name of its own")
         names.add(phase.name)
         for key in OWN_TRAIN_KEYS:
             if key in phase.train:
                 path = _where((*here, "train", key), phases, defaults)
-                raise _Fault(path, "the phase knows this itself: leave it out")
+                raise _FaultError(path, "the phase knows this itself: leave it out")
         _check_part(lambda phase=phase: train_settings(phase), (*here, "train"), phases, defaults)
         _check_part(lambda phase=phase: gate_plan(phase), (*here, "gates"), phases, defaults)
         _check_shares(phase, here, phases, defaults)
@@ -271,10 +295,10 @@ def _check_part(read: Any, path: tuple[str, ...], phases: Sequence[Any], default
     try:
         read()
     except LabError as error:
-        said = str(error).removeprefix("settings: ")
+        said = str(error).removeprefix("settings: ").removeprefix(f"{GATES}: ")
         key, _, words = said.partition(": ")
         found = path + tuple(key.split(".")) if words and " " not in key else path
-        raise _Fault(_where(found, phases, defaults), words if found != path else said) from error
+        raise _FaultError(_where(found, phases, defaults), words if found != path else said) from error
 
 
 def _check_shares(
@@ -282,8 +306,8 @@ def _check_shares(
 ) -> None:
     data = phase.data
 
-    def fault(path: tuple[str, ...], words: str) -> _Fault:
-        return _Fault(_where((*here, "data", *path), phases, defaults), words)
+    def fault(path: tuple[str, ...], words: str) -> _FaultError:
+        return _FaultError(_where((*here, "data", *path), phases, defaults), words)
 
     if data.mix and abs(sum(data.mix.values()) - 1) > 1e-6:
         raise fault(("mix",), f"the shares sum to {sum(data.mix.values()):g}, expected 1")
@@ -314,6 +338,7 @@ def _adapter() -> TypeAdapter[Any]:
     from pydantic import ConfigDict, TypeAdapter
 
     described: Any
-    for described in (Curriculum, Phase, DistillSettings, DataSettings, ReviewSettings, Evaluation):
+    parts = (Phase, DistillSettings, DataSettings, ReviewSettings, Evaluation, ProbeChoice)
+    for described in (Curriculum, *parts):
         described.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(Curriculum)
