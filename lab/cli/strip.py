@@ -25,8 +25,8 @@ LISTED = 50
 HEADS = 8
 EXIT_CODES: Mapping[str, int] = {"warn": 3, "rollback": 4}
 MARKS: Mapping[str, str] = {"warn": " !", "rollback": " !!"}
-EXAMPLE = """Exit codes: 0 nothing past its bound, 3 a warning, 4 a way back is offered; 1 is a fault and 130 a stop
-by Ctrl-C. `lantern adapter rollback RUN` goes back.
+EXAMPLE = """Exit codes: 0 nothing past its bound, 3 a warning, 4 a way back is offered; 1 is a fault, 130 is
+a stop by Ctrl-C. `lantern adapter rollback RUN` goes back.
 
 Examples:
 

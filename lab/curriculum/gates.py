@@ -50,7 +50,8 @@ class Measured:
     """What was measured for a plan, by the gate's name.
 
     `again` are fresh values of the probe that a `worst` gate found; `versions` those of the instruments.
-    `sealed` says that the sealed gates were measured too, `looks` how often they had been before.
+    `sealed` says that the sealed gates were measured too, `looks` how often they had been before. `cautions`
+    are told with the primary gate.
     """
 
     observations: Mapping[str, Sequence[Observation]]
@@ -60,6 +61,7 @@ class Measured:
     sealed: bool = False
     looks: int = 0
     missing: Mapping[str, str] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,8 @@ def _worst_of(verdicts: Sequence[GateVerdict]) -> GateVerdict:
 
 def _row(case: _Case, measured: Measured) -> GateRow:
     verdict, why = _verdict(case)
+    if case.spec.primary:
+        why = "; ".join((why, *measured.cautions))
     if case.spec.sealed and measured.looks:
         times = "once" if measured.looks == 1 else f"{measured.looks} times"
         why = f"{why}; the sealed probes were opened {times} before, so this is no longer the last word"

@@ -136,7 +136,14 @@ def measure(
         sealed=sealed,
         looks=store.query(sealed_looks, plan.name, session.loaded.record.id) if sealed else 0,
         missing=gathered.missing,
+        cautions=_cautions(plan),
     )
+
+
+def _cautions(plan: GatePlan) -> tuple[str, ...]:
+    if plan.samples > 1 or sampling_of(plan).temperature == 0:
+        return ()
+    return ("answers were sampled with one seed each: take more --samples before relying on it",)
 
 
 def sampling_of(plan: GatePlan) -> Sampling:

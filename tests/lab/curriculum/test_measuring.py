@@ -63,6 +63,7 @@ def test_answers_are_made_once_and_scored_as_the_instruments_score(tmp_path: Pat
         (stored,) = b.store.query(stored_gates)
         assert stored.record == record
         assert (record.run_id, record.step, record.verdict) == ("r", 7, report.verdict)
+        assert "one seed" not in record.rows[0].evidence
         rows = {row.name: row for row in record.rows}
         assert rows["score"].version == instrument("lantern-v1").version
         _check_values(b, record, rows)
@@ -126,6 +127,7 @@ def test_the_model_alone_has_nothing_to_be_held_against(tmp_path: Path) -> None:
         report, record = run_gates(plan(PAIRED), None, b.session, b.store)
     rows = {row.name: row for row in report.rows}
     assert record.adapter_id is None
+    assert "sampled with one seed each" in record.rows[0].evidence
     assert rows["score"].verdict == "amber"
     assert "the base itself" in rows["score"].evidence
     assert rows["tokens"].value is not None
