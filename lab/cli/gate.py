@@ -253,14 +253,15 @@ def show_gate(record: GateRecord, notes: Sequence[str] = ()) -> None:
             _measure(row),
             value_words(row),
             str(row.n),
-            _bounds(row),
+            row.passes or "–",
+            row.fails or "–",
             "–" if row.p_adjusted is None else f"{row.p_adjusted:.2g}",
             row.verdict,
         ]
         for row in record.rows
     ]
-    headers = ["gate", "what", "value [95 %]", "n", "bounds", "p of harm", "verdict"]
-    show(table(headers, cells, right=(3, 5)))
+    headers = ["gate", "what", "value [95 %]", "n", "pass", "fail", "p of harm", "verdict"]
+    show(table(headers, cells, right=(3, 4, 5, 6)))
     for row in record.rows:
         say(f"{row.name}: {row.evidence}")
     for note in notes:
@@ -276,12 +277,6 @@ def value_words(row: GateRow) -> str:
     if row.lower is None or row.upper is None:
         return f"{sign}{number(row.value)}{unit}"
     return f"{sign}{number(row.value)}{unit} [{number(row.lower)}, {number(row.upper)}]"
-
-
-def _bounds(row: GateRow) -> str:
-    """Both bounds, neither of them broken over two lines."""
-    given = (("pass", row.passes), ("fail", row.fails))
-    return "  ".join(f"{word} {bound}".replace(" ", "\N{NO-BREAK SPACE}") for word, bound in given if bound)
 
 
 def _measure(row: GateRow) -> str:
