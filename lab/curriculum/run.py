@@ -26,7 +26,6 @@ from lab.curriculum.stages import (
 )
 from lab.curriculum.state import (
     ATTEMPT,
-    DATA,
     DECISION,
     DISTILL,
     EVALUATE,
@@ -112,14 +111,13 @@ def roll_back_to(shop: Workshop, phase: str, changes: Mapping[str, Any]) -> list
 
 
 def _begin_anew(shop: Workshop, one: Standing, changes: Mapping[str, Any]) -> None:
-    """The next attempt of a phase; its answers and its data are those of this one, for they do not change."""
+    """The next attempt of a phase. Its answers are those of this one; its data takes up what was reviewed."""
     attempt = one.attempt + 1
     words = ", ".join(f"{key}={value}" for key, value in changes.items()) or "unchanged"
     shop.event(one.name, attempt, ATTEMPT, "begun", words, {"changes": dict(changes)})
-    for stage in (DISTILL, DATA):
-        if event := one.done(stage):
-            ids = {"distillation_id": event.distillation_id, "data_sha256": event.data_sha256}
-            shop.event(one.name, attempt, stage, "done", f"as in attempt {one.attempt}", event.detail, **ids)
+    if event := one.done(DISTILL):
+        words, found = f"as in attempt {one.attempt}", event.distillation_id
+        shop.event(one.name, attempt, DISTILL, "done", words, event.detail, distillation_id=found)
 
 
 def _next(shop: Workshop, at: Progress) -> Ending | None:
