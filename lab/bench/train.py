@@ -23,8 +23,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lab.bench.decode import as_mlx_lm_loads
 from lab.bench.models import LLAMA_50M, write_random_llama
 from lab.models.load import LoadedModel, load
+from lab.models.mlx_lm_api import linear_to_lora_layers
 from lab.models.runtime import mx
 from lab.train.settings import LoraParameters, TrainSettings, as_mapping
 
@@ -181,7 +183,8 @@ def _their_pass(settings: TrainSettings) -> Callable[[], None]:
     from mlx_lm.tuner.datasets import CacheDataset, load_local_dataset
     from mlx_lm.tuner.trainer import TrainingArgs, train
 
-    loaded = _their_model(settings)
+    loaded = load(settings.model)
+    model = _as_mlx_lm_trains(loaded, settings)
     said = SimpleNamespace(mask_prompt=settings.mask_prompt)
     rows, _, _ = load_local_dataset(Path(settings.data), loaded.tokenizer, said)
     dataset = CacheDataset(rows)
@@ -197,17 +200,20 @@ def _their_pass(settings: TrainSettings) -> Callable[[], None]:
             )
             optimizer: Any = optim.AdamW(learning_rate=settings.learning_rate, weight_decay=0.0)
             with _silence():
-                train(loaded.model, optimizer, dataset, args=arguments)
+                train(model, optimizer, dataset, args=arguments)
 
     return one_pass
 
 
-def _their_model(settings: TrainSettings) -> LoadedModel:
-    from lab.train.layers import make_trainable
-
-    loaded = load(settings.model)
-    make_trainable(loaded, settings)
-    return loaded
+def _as_mlx_lm_trains(loaded: LoadedModel, settings: TrainSettings) -> Any:
+    """The same model with mlx-lm's own layers, on weights as its own loader leaves them."""
+    model = as_mlx_lm_loads(loaded)
+    mx.random.seed(settings.seed)
+    model.freeze()
+    low_rank = settings.lora_parameters
+    parameters = {"rank": low_rank.rank, "scale": low_rank.scale, "dropout": low_rank.dropout}
+    linear_to_lora_layers(model, len(model.layers), parameters, use_dora=False)
+    return model
 
 
 def _memory(model: str, data: Path) -> TrainMemory:

@@ -16,6 +16,7 @@ from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 from mlx_lm.models.gated_delta import compute_g
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
 from mlx_lm.sample_utils import make_sampler
+from mlx_lm.tuner.lora import LoRALinear
 from mlx_lm.tuner.utils import load_adapters
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
@@ -31,6 +32,7 @@ __all__ = [
     "GGUF_ARCHITECTURES",
     "LLAMA_FAMILY",
     "KVCache",
+    "LoRALinear",
     "QuantizedSwitchLinear",
     "RotatingKVCache",
     "SwitchGLU",

@@ -1,7 +1,7 @@
 """Cross-entropy of the tokens that count, in pieces: the logits of a whole batch never exist at once.
 
-The gradient of a piece, softmax − one-hot through the head, is taken while its logits are at hand. Nothing is
-computed for prompts and padding behind the trunk.
+The gradient of a piece, softmax − one-hot through the head, is taken while its logits and their exponentials
+are at hand. Nothing is computed for prompts and padding behind the trunk.
 """
 
 from __future__ import annotations
@@ -41,29 +41,34 @@ def states_nll(net: Net, states: Array, positions: Array, targets: Array) -> Arr
     ask for it.
     """
     picked = states.reshape(-1, states.shape[-1])[positions]
-    if net.head is None or len(targets) * _vocabulary(net) <= WHOLE_LOGITS:
-        return _nll(net.project(picked), targets)[0]
+    if net.head is None:
+        return _nll(picked, targets)
     if not net.model.training:
-        return mx.concatenate([_nll(net.project(x), t)[0] for x, t in _pieces(net, picked, targets)])
+        return mx.concatenate([_nll(net.project(x), t) for x, t in _pieces(net, picked, targets)])
     parameters: Any = tree_flatten(net.head.trainable_parameters())
     if not parameters:
         return _with_frozen_head(net, picked, targets)
+    if len(targets) * _vocabulary(net) <= WHOLE_LOGITS:
+        return _nll(net.project(picked), targets)
     return _with_trained_head(net, picked, targets, parameters)
 
 
-def _nll(logits: Array, targets: Array) -> tuple[Array, Array, Array]:
-    """The losses, with the logits in float32 and their log-sum-exp `(n, 1)`."""
+def _nll(logits: Array, targets: Array) -> Array:
     logits = logits.astype(mx.float32)
-    total = mx.logsumexp(logits, axis=-1, keepdims=True)
     own = mx.take_along_axis(logits, targets[:, None], axis=-1)
-    return (total - own)[:, 0], logits, total
+    return (mx.logsumexp(logits, axis=-1, keepdims=True) - own)[:, 0]
 
 
-def _nll_gradient(logits: Array, total: Array, targets: Array) -> Array:
-    """softmax − one-hot."""
-    p = mx.exp(logits - total)
-    index = targets[:, None]
-    return mx.put_along_axis(p, index, mx.take_along_axis(p, index, axis=-1) - 1.0, axis=-1)
+def _nll_and_gradient(logits: Array, targets: Array) -> tuple[Array, Array]:
+    """The losses, and their gradients by the logits, softmax − one-hot: of the same exponentials."""
+    logits, index = logits.astype(mx.float32), targets[:, None]
+    top = logits.max(axis=-1, keepdims=True)
+    weights = mx.exp(logits - top)
+    total = weights.sum(axis=-1, keepdims=True)
+    own = mx.take_along_axis(logits, index, axis=-1)
+    p = weights / total
+    gradient = mx.put_along_axis(p, index, mx.take_along_axis(p, index, axis=-1) - 1.0, axis=-1)
+    return (top + mx.log(total) - own)[:, 0], gradient
 
 
 def _with_frozen_head(net: Net, states: Array, targets: Array) -> Array:
@@ -74,9 +79,8 @@ def _with_frozen_head(net: Net, states: Array, targets: Array) -> Array:
         for x, t in _pieces(net, states, targets):
             # One piece after the other: else they would all be in memory together.
             ready = mx.depends(x, gradients[-1]) if gradients else x
-            loss, logits, total = _nll(net.project(ready), t)
-            upstream = _nll_gradient(logits, total, t).astype(x.dtype)
-            gradients.append(mx.vjp(net.project, [ready], [upstream])[1][0])
+            loss, upstream = _nll_and_gradient(net.project(ready), t)
+            gradients.append(mx.vjp(net.project, [ready], [upstream.astype(x.dtype)])[1][0])
             losses.append(loss)
         return mx.concatenate(losses), mx.concatenate(gradients)
 
@@ -105,7 +109,7 @@ def _with_trained_head(
         losses: list[Array] = []
         for x, t in _pieces(net, states, targets):
             ready = mx.depends(x, losses[-1]) if losses else x
-            losses.append(_nll(project(ready, *values), t)[0])
+            losses.append(_nll(project(ready, *values), t))
         return mx.concatenate(losses)
 
     @nll.vjp
@@ -115,8 +119,8 @@ def _with_trained_head(
         gradients: list[Array] = []
         for x, t, weight in _pieces(net, states, targets, cotangent):
             ready = mx.depends(x, gradients[-1]) if gradients else x
-            _, logits, total = _nll(project(ready, *values), t)
-            upstream = (_nll_gradient(logits, total, t) * weight[:, None]).astype(x.dtype)
+            upstream = _nll_and_gradient(project(ready, *values), t)[1] * weight[:, None]
+            upstream = upstream.astype(x.dtype)
             gradient, *parts = mx.vjp(project, [ready, *values], [upstream])[1]
             sums = [a + b for a, b in zip(sums, parts, strict=True)] if sums else parts
             gradients.append(mx.depends(gradient, sums))
@@ -128,6 +132,8 @@ def _with_trained_head(
 def _pieces(net: Net, *arrays: Array) -> list[tuple[Array, ...]]:
     """The arrays, cut alike along their first axis."""
     n = arrays[0].shape[0]
+    if n * _vocabulary(net) <= WHOLE_LOGITS:
+        return [arrays]
     rows = max(PIECE_LOGITS // _vocabulary(net), MIN_PIECE_ROWS)
     return [tuple(array[first : first + rows] for array in arrays) for first in range(0, n, rows)]
 

@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_map
+from mlx_lm.tuner.lora import LoRALinear
 
 from lab.errors import LabError
 from lab.models.runtime import mx, nn
 from lab.train.data.examples import Example
 from lab.train.hooks import Findings
-from lab.train.layers import Dice, adapter_settings, make_trainable, recomputed_activations
+from lab.train.layers import (
+    Dice,
+    LowRankLinear,
+    adapter_settings,
+    make_trainable,
+    recomputed_activations,
+)
 from lab.train.net import split
 from lab.train.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
 from lab.train.settings import LoraParameters, TrainSettings
@@ -130,6 +137,32 @@ def test_a_step_that_would_ruin_the_weights_is_not_made() -> None:
     with pytest.raises(DivergedError, match="nan"):
         step.update(0.1)
     assert_close(weights(model), before)
+
+
+@pytest.mark.parametrize("quantized", [False, True], ids=["float", "4-bit"])
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=["float32", "bfloat16"])
+def test_low_rank_layers_compute_what_mlx_lms_do(quantized: bool, dtype: Any) -> None:
+    """In fewer passes: values, and the gradients of the factors and of what comes in."""
+    model = loaded("qwen2", quantized)
+    make_trainable(model, TrainSettings(data="x", lora_parameters=LoraParameters(scale=7.0)))
+    layer = model.model.layers[-1].self_attn.q_proj
+    assert type(layer) is LowRankLinear
+    layer.lora_b = mx.random.normal(layer.lora_b.shape, key=mx.random.key(1))
+    x = mx.random.normal((2, 5, layer.lora_a.shape[0]), key=mx.random.key(2)).astype(dtype)
+    noise = mx.random.normal(layer(x).shape, key=mx.random.key(3))
+
+    def values(call: Any) -> list[np.ndarray]:
+        def total(x: Any, a: Any, b: Any) -> Any:
+            layer.lora_a, layer.lora_b = a, b
+            return (call(layer, x) * noise).sum()
+
+        found = mx.value_and_grad(total, argnums=(0, 1, 2))(x, layer.lora_a, layer.lora_b)
+        outputs = (call(layer, x), found[0], *found[1])
+        return [np.array(output.astype(mx.float32)) for output in outputs]
+
+    ours, theirs = (values(of) for of in (LowRankLinear.__call__, LoRALinear.__call__))
+    for found, expected in zip(ours, theirs, strict=True):
+        assert found == pytest.approx(expected, rel=2e-5, abs=2e-5 * float(np.abs(expected).max()))
 
 
 def three_losses(arch: str, quantized: bool, settings: TrainSettings) -> list[float]:
