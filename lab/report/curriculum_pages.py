@@ -8,31 +8,26 @@ from markupsafe import Markup
 
 from lab.measure.comparison import ProbeDelta
 from lab.report import sentences
-from lab.report.curriculum_data import Cell, ConditionTable, CurriculumReport, PhaseReport
+from lab.report.curriculum_data import Cell, ConditionTable, CurriculumReport
 from lab.report.data import CompareReport
 from lab.report.html import render
 from lab.report.markdown import plain, table_head, table_row
 from lab.report.plots import deltas, distributions, forest, slopes
-from lab.report.words import NONE, interval, number, p_value, signed
+from lab.report.words import NONE, interval, number, p_value, percent, signed
 
 
 def curriculum_html(report: CurriculumReport) -> str:
     """The page."""
-    pictured = _pictured(report)
-    comparison = pictured.comparison if pictured else None
+    target = report.target
     return render(
         "curriculum.html.jinja",
         report=report,
         plan=report.plan,
-        pictured=pictured,
-        pictures=_pictures(comparison) if comparison else [],
-        extremes=_extremes(comparison) if comparison else [],
+        target=target,
+        closed=None if report.closed_share is None else closed(report.closed_share),
+        pictures=_pictures(target) if target else [],
+        extremes=_extremes(target) if target else [],
     )
-
-
-def _pictured(report: CurriculumReport) -> PhaseReport | None:
-    """The last phase that was compared."""
-    return next((phase for phase in reversed(report.phases) if phase.comparison is not None), None)
 
 
 def _pictures(comparison: CompareReport) -> list[tuple[str, Markup]]:
@@ -55,7 +50,7 @@ def _extremes(comparison: CompareReport) -> list[ProbeDelta]:
 
 def curriculum_markdown(report: CurriculumReport) -> str:
     """The same in Markdown, without the pictures."""
-    parts = (_head(report), _phases(report), _tables(report), _gates(report), _best_and_worst(report))
+    parts = (_head(report), _evaluations(report), _phases(report), _gates(report), _best_and_worst(report))
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -64,41 +59,60 @@ def _head(report: CurriculumReport) -> Iterator[str]:
     yield f"# {plain(plan.name)}\n"
     yield f"{plain(report.ended)}\n"
     yield f"Curriculum `{plan.id}` on {plain(plan.model)}, begun {plan.at[:10]}.\n"
+    if report.closed_share is not None:
+        yield f"{plain(closed(report.closed_share))}\n"
+
+
+def closed(share: float) -> str:
+    """What became of the kernel's effect, in a sentence."""
+    return f"Without the kernel, the tuned model shows {percent(share)} of what the kernel adds to the base."
+
+
+def _evaluations(report: CurriculumReport) -> Iterator[str]:
+    if report.table is not None:
+        yield f"## Models under conditions: mean {plain(report.instrument)} {plain(report.version)}\n"
+        yield from _conditions(report.table)
+        yield ""
+    if not report.evaluations:
+        return
+    yield "## Comparisons\n"
+    yield table_head(["when", "what", "left", "right", "change", "95% interval", "p", "n"])
+    for one in report.evaluations:
+        row = one.comparison.summary.battery.overall
+        yield table_row(
+            [
+                one.when,
+                plain(one.name),
+                number(row.base.value),
+                number(row.tuned.value),
+                signed(row.test.effect.value),
+                interval(row.test.effect),
+                p_value(row.test.p_value),
+                str(row.n),
+            ]
+        )
+    yield ""
 
 
 def _phases(report: CurriculumReport) -> Iterator[str]:
     yield "## Phases\n"
-    yield table_head(["phase", "attempts", "answers", "kept", "change", "95% interval", "n", "gates"])
+    yield table_head(["phase", "attempts", "answers", "kept", "gates"])
     for phase in report.phases:
         made = phase.distillation
-        overall = phase.comparison.summary.battery.overall if phase.comparison else None
         yield table_row(
             [
-                f"{phase.place} · {plain(phase.name)}",
+                f"{phase.place + 1} · {plain(phase.name)}",
                 str(phase.attempts),
                 f"{made.finished:,}" if made else NONE,
                 f"{made.kept:,}" if made else NONE,
-                signed(overall.test.effect.value) if overall else NONE,
-                interval(overall.test.effect) if overall else NONE,
-                str(overall.n) if overall else NONE,
                 phase.verdict or NONE,
             ]
         )
     yield ""
-    for phase in report.phases:
-        if phase.comparison is not None:
-            yield f"- {plain(phase.name)}: {plain(sentences.primary(phase.comparison))}"
-        for event in phase.events:
-            if event.state in ("failed", "undone"):
-                yield f"- {plain(phase.name)}, {plain(event.stage)} {event.state}: {plain(event.words)}"
+    for event in report.events:
+        if event.state in ("failed", "undone"):
+            yield f"- {plain(event.phase)}, {plain(event.stage)} {event.state}: {plain(event.words)}"
     yield ""
-
-
-def _tables(report: CurriculumReport) -> Iterator[str]:
-    for table in report.tables:
-        yield f"## {plain(table.battery)}: mean {plain(report.instrument)} {plain(report.version)}\n"
-        yield from _conditions(table)
-        yield ""
 
 
 def _conditions(table: ConditionTable) -> Iterator[str]:
@@ -136,13 +150,14 @@ def _gates(report: CurriculumReport) -> Iterator[str]:
 
 
 def _best_and_worst(report: CurriculumReport) -> Iterator[str]:
-    phase = _pictured(report)
-    if phase is None or phase.comparison is None:
+    target = report.target
+    if target is None:
         return
-    yield f"## Worst and best five of {plain(phase.name)}\n"
-    yield f"These probes were {phase.comparison.summary.battery.extremes.note}.\n"
+    yield "## Worst and best five\n"
+    yield f"{plain(sentences.primary(target))}\n"
+    yield f"These probes were {target.summary.battery.extremes.note}.\n"
     yield table_head(["probe", "domain", "before", "after", "change"])
-    for probe in _extremes(phase.comparison):
+    for probe in _extremes(target):
         yield table_row(
             [
                 plain(probe.probe_id),
