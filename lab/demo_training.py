@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RECIPE = "demo"
 TRAINED_MODEL = "wick"
-ASKED = 72
+ASKED = 54
 HELD_OUT_EVERY = 9
 FIRST_SEED = 1000
 """Away from the seeds of the demo's own probes."""

@@ -26,6 +26,7 @@ from lab.train.evaluation import Evaluation, chosen_items, evaluate, improvement
 from lab.train.folder import RunFolder
 from lab.train.hooks import Corpus, Findings, Hooks, MonitorContext
 from lab.train.layers import Dice, adapter_settings
+from lab.train.machine import Machine
 from lab.train.net import Net
 from lab.train.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
 from lab.train.plan import make_order, make_plan
@@ -93,6 +94,7 @@ class Trainer:
         self._step = self._micro_batches = 0
         self._elapsed_s, self._began_s = 0.0, time.monotonic()
         self._peak_bytes = 0
+        self._machine = Machine()
         self._best: tuple[int, float] | None = None
         self._evaluated: tuple[int, float] | None = None
         self._reference: Evaluation | None = None
@@ -196,6 +198,7 @@ class Trainer:
                 "padded_share": 1.0 - tokens / padded,
                 "replay_share": replayed / rows,
                 "peak_memory_bytes": self._peak_memory(),
+                **self._machine.read(),
                 **result.metrics,
                 **found.values,
             },

@@ -33,7 +33,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An answer to a pinned probe; `ends` and `entropy_nats` have an entry a token, or none."""
+    """An answer to a pinned probe; `ends` and `entropy_nats` have an entry a token, or none.
+
+    `is_base` tells those of the model without any adapter.
+    """
 
     step: int
     generation_id: str
@@ -42,6 +45,7 @@ class Sample:
     mean_entropy_nats: float | None
     ends: tuple[int, ...] = ()
     entropy_nats: tuple[float, ...] = ()
+    is_base: bool = False
 
 
 class RunBook:
@@ -136,6 +140,7 @@ class RunBook:
                 record.mean_entropy_nats,
                 trace.ends if trace else (),
                 trace.entropy_nats if trace else (),
+                record.adapter_sha256 is None,
             )
         )
 

@@ -135,7 +135,44 @@ def _entropy(book: RunBook) -> ChartData:
     floor = book.last(source, "floor_entropy_nats")
     rules = [Rule(base, "base", "target")] if base is not None else []
     rules += [Rule(floor, "floor", "floor")] if floor is not None else []
-    return ChartData(lines=(_line(book, source, "entropy_nats", "H_t", "first"),), rules=tuple(rules))
+    least, most = (book.last(source, f"base_{end}_entropy_nats") for end in ("least", "greatest"))
+    return ChartData(
+        lines=(_line(book, source, "entropy_nats", "H_t", "first"),),
+        rules=tuple(rules),
+        bands=(Band(least, most),) if least is not None and most is not None else (),
+    )
+
+
+def _word_entropy(book: RunBook) -> ChartData:
+    source = entropy_sources(book)[0]
+    base = book.last(source, "base_word_entropy_nats")
+    floor = book.last(source, "floor_word_entropy_nats")
+    rules = [Rule(base, "base", "target")] if base is not None else []
+    rules += [Rule(floor, "floor", "floor")] if floor is not None else []
+    return ChartData(
+        lines=(
+            _line(book, source, "word_entropy_nats", "H_w", "first"),
+            _line(book, source, "window_entropy_nats", "windows", "second"),
+        ),
+        rules=tuple(rules),
+    )
+
+
+def _perplexity(kind: str) -> Callable[[RunBook], ChartData]:
+    """A held-out perplexity with that of before the run, and the stretch from the warning to the rollback."""
+
+    def draw(book: RunBook) -> ChartData:
+        before = book.last("perplexity", f"{kind}_before")
+        warn, back = (book.last("perplexity", f"{name}_percent") for name in ("warn", "rollback"))
+        rules, bands = [], []
+        if before is not None and warn is not None and back is not None:
+            low, high = before * (1 + warn / 100), before * (1 + back / 100)
+            rules = [Rule(before, "before", "target"), Rule(high, f"+{back:g} %", "floor")]
+            bands = [Band(low, high)]
+        line = _line(book, "perplexity", kind, "perplexity", "first")
+        return ChartData(lines=(line,), rules=tuple(rules), bands=tuple(bands), band_style="warn")
+
+    return draw
 
 
 def _speed(book: RunBook) -> ChartData:
@@ -185,7 +222,14 @@ CHARTS: tuple[ChartSpec, ...] = (
     ChartSpec("rewards", "Rewards", "nats", _has("train", "rewards/margins"), _rewards),
     ChartSpec("share", "S: weights' share of bits", "", _has("scu", "s"), _share),
     ChartSpec("lambda", "λ", "log scale", _has("scu", "lambda"), _lambda),
-    ChartSpec("entropy", "Entropy on probes", "nats", lambda book: bool(entropy_sources(book)), _entropy),
+    ChartSpec("entropy", "H_t on probes", "nats", lambda book: bool(entropy_sources(book)), _entropy),
+    ChartSpec(
+        "general", "General perplexity", "held out", _has("perplexity", "general"), _perplexity("general")
+    ),
+    ChartSpec("words", "H_w on probes", "nats", _has("probes", "word_entropy_nats"), _word_entropy),
+    ChartSpec(
+        "behavioral", "Perplexity", "held out", _has("perplexity", "behavioral"), _perplexity("behavioral")
+    ),
     ChartSpec("accuracy", "Accuracy", "", _has("train", "rewards/accuracies"), _accuracy),
     ChartSpec("rate", "Learning rate", "", _has("train", "learning_rate"), _rate),
     ChartSpec("speed", "Tokens per second", "", _has("train", "tokens_per_second"), _speed),

@@ -10,14 +10,16 @@ from textual.content import Content
 from lab.safetext import safe_line
 from screens.formats import MISSING, clip, clock, compact_number, join_fitting, rate, share, size
 from screens.training.book import RunBook
-from screens.training.charts import entropy_sources, percent, watched_share
+from screens.training.charts import percent, watched_share
 from screens.training.hardware import Usage
+from screens.training.probe_gauges import against, probe_gauges, probe_words
 from screens.training.rows import state_of
 from screens.training.source import RunLine
 from screens.widgets.bars import bar_content
 from screens.widgets.gauge import heading
 
 REASON_LINES = 3
+STRIP_LINES = 5
 STATE_STYLES = {
     "tracking": "bold $success",
     "deadband hold": "bold $success",
@@ -29,12 +31,15 @@ STATE_STYLES = {
 }
 
 
-def gauges(run: RunLine, book: RunBook, usage: Usage, width: int) -> Content:
-    """All gauges for which the run has data, one below the other, a blank line between them."""
+def gauges(run: RunLine, book: RunBook, usage: Usage, width: int, *, dense: bool = False) -> Content:
+    """All gauges for which the run has data, one below the other, a blank line between them.
+
+    `dense` leaves out what is least missed, for terminals of few lines.
+    """
     blocks = [_progress(run, book, width)]
     for block in (
-        _controller(book, width),
-        _entropy(book, width),
+        _controller(book, width, dense),
+        probe_gauges(book, width, dense),
         _preference(book, width),
         _held_out(book, width),
         _hardware(run, book, usage, width),
@@ -45,7 +50,7 @@ def gauges(run: RunLine, book: RunBook, usage: Usage, width: int) -> Content:
 
 
 def strip(run: RunLine, book: RunBook, usage: Usage, width: int) -> Content:
-    """The same in four lines, for narrow terminals."""
+    """The same in five lines, for narrow terminals."""
     lines = _progress(run, book, width)[1:]
     controller = _controller_words(book)
     if controller is not None:
@@ -54,8 +59,10 @@ def strip(run: RunLine, book: RunBook, usage: Usage, width: int) -> Content:
         lines.append(Content.styled(join_fitting(parts, width), STATE_STYLES.get(state, "")))
     else:
         lines.append(Content.styled(join_fitting(_held_out_words(book), width), "$foreground 85%"))
+    if asked := probe_words(book):
+        lines.append(Content(join_fitting(asked, width)))
     lines.append(Content.styled(join_fitting(hardware_words(run, book, usage), width), "$muted"))
-    return Content("\n").join(lines[:4])
+    return Content("\n").join(lines[:STRIP_LINES])
 
 
 def _progress(run: RunLine, book: RunBook, width: int) -> list[Content]:
@@ -96,7 +103,7 @@ def _target(book: RunBook) -> str:
     return MISSING if target is None else percent(target)
 
 
-def _controller(book: RunBook, width: int) -> list[Content]:
+def _controller(book: RunBook, width: int, dense: bool) -> list[Content]:
     said = _controller_words(book)
     if said is None:
         return []
@@ -105,39 +112,17 @@ def _controller(book: RunBook, width: int) -> list[Content]:
     floor = book.last("scu", "floor")
     lines = [heading("S against target", f"{_S(book)} of {_target(book)}", width)]
     if value is not None and target:
-        lines.append(_against(value, target, width))
-    if floor and watched_share(book) == "s":
+        style = "$success" if abs(value / target - 1) <= 0.05 else "$warning"
+        lines.append(against(value, target, width, style))
+    if floor and watched_share(book) == "s" and not dense:
         lines.append(Content.styled(f"floor at the start {percent(floor)}", "$muted"))
-    lines.append(Content(""))
+    if not dense:
+        lines.append(Content(""))
     lines.append(heading("λ", compact_number(book.last("scu", "lambda")), width))
     lines.append(Content.styled(clip(state, width), STATE_STYLES.get(state, "bold")))
-    lines += [Content.styled(line, "$muted") for line in _wrapped(reason, width, REASON_LINES)]
-    return lines
-
-
-def _against(value: float, target: float, width: int) -> Content:
-    """A bar of 0 to twice the target, which is the mark in its middle."""
-    middle = width // 2
-    filled = round(min(2.0, max(0.0, value / target)) * width / 2)
-    style = "$success" if abs(value / target - 1) <= 0.05 else "$warning"
-    cells = [("━", style) if x < filled else ("─", "$foreground 15%") for x in range(width)]
-    cells[min(middle, width - 1)] = ("┃", "bold $foreground")
-    return Content.assemble(*cells)
-
-
-def _entropy(book: RunBook, width: int) -> list[Content]:
-    lines: list[Content] = []
-    for source in entropy_sources(book)[:1]:
-        now, base = book.last(source, "entropy_nats"), book.last(source, "base_entropy_nats")
-        lines.append(heading("Entropy on probes", f"{compact_number(now)} nats", width))
-        if now is not None and base:
-            change = 100 * (now / base - 1)
-            lines.append(Content(f"base {compact_number(base)} · {change:+.0f} % relative to base"))
-        words = book.words.get(source, {})
-        if zone := words.get("zone"):
-            before = words.get("base_zone")
-            text = f"zone {safe_line(zone)}" + (f", base {safe_line(before)}" if before else "")
-            lines.append(Content.styled(clip(text, width), "$muted"))
+    lines += [
+        Content.styled(line, "$muted") for line in _wrapped(reason, width, 2 if dense else REASON_LINES)
+    ]
     return lines
 
 
@@ -183,22 +168,41 @@ def _held_out(book: RunBook, width: int) -> list[Content]:
 
 
 def hardware_words(run: RunLine, book: RunBook, usage: Usage) -> list[str]:
-    """CPU and memory of the run's process; what the model took at most, as the run reports it."""
+    """CPU and memory of the run's process; what the model took at most, as the run reports it.
+
+    Where this platform does not show other processes, the CPU share is the run's own word.
+    """
     words = []
-    if run.is_live and usage.cpu_share is not None:
-        words.append(f"CPU {100 * usage.cpu_share:.0f} %")
+    cpu = usage.cpu_share if usage.cpu_share is not None else book.last("train", "cpu_share")
+    if run.is_live and cpu is not None:
+        words.append(f"CPU {100 * cpu:.0f} %")
+    if run.is_live and usage.load is not None:
+        words.append(f"load {usage.load:.1f} of {usage.cores}")
     if run.is_live and usage.memory_bytes is not None:
         words.append(f"mem {size(usage.memory_bytes)}")
     if (peak := book.last("train", "peak_memory_bytes")) is not None:
         words.append(f"MLX peak {size(int(peak))}")
     if (gpu := book.last("train", "gpu_memory_bytes")) is not None:
-        words.append(f"GPU {size(int(gpu))}")
+        limit = book.last("train", "gpu_memory_limit_bytes")
+        words.append(f"GPU {size(int(gpu))}" + (f" of {size(int(limit))}" if limit else ""))
     return words
 
 
 def _hardware(run: RunLine, book: RunBook, usage: Usage, width: int) -> list[Content]:
     words = hardware_words(run, book, usage)
-    return [heading("Hardware", "", width), Content(join_fitting(words, width))] if words else []
+    return [heading("Hardware", "", width), *_rows_of(words, width)] if words else []
+
+
+def _rows_of(words: list[str], width: int) -> list[Content]:
+    """Words beside each other, in as many lines as they need."""
+    lines = [""]
+    for word in words:
+        joined = f"{lines[-1]} · {word}" if lines[-1] else word
+        if len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return [Content(clip(line, width)) for line in lines]
 
 
 def _wrapped(text: str, width: int, most: int) -> Iterator[str]:

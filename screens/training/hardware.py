@@ -1,4 +1,7 @@
-"""What a run costs the machine: CPU and memory of its process where the platform tells."""
+"""What a run costs the machine: CPU and memory of its process where the platform tells, and its load.
+
+Where there is no /proc (macOS) the process is not seen from here; what it says of itself is in its metrics.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU as a share of one core, memory in bytes; None where it is not known."""
+    """CPU as a share of one core, memory in bytes, the machine's load and cores; None where not known."""
 
     cpu_share: float | None = None
     memory_bytes: int | None = None
+    load: float | None = None
+    cores: int | None = None
 
 
 class UsageMeter:
@@ -41,7 +46,15 @@ class UsageMeter:
         if used_s is not None and self._before is not None and now_s > self._before[1]:
             share = max(0.0, (used_s - self._before[0]) / (now_s - self._before[1]))
         self._before = (used_s, now_s) if used_s is not None else None
-        return Usage(share, resident_bytes(beat.pid))
+        return Usage(share, resident_bytes(beat.pid), load_average(), os.cpu_count())
+
+
+def load_average() -> float | None:
+    """Processes that run or wait to, over the last minute; None where the platform does not count them."""
+    try:
+        return os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
 
 
 def cpu_seconds(pid: int) -> float | None:

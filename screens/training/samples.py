@@ -94,7 +94,8 @@ class SampleTape(Tape):
 def _head(sample: Sample) -> str:
     entropy = f" · H_t {nats(sample.mean_entropy_nats)}" if sample.mean_entropy_nats is not None else ""
     title = " ".join(sample.title.split())
-    return f"step {sample.step:,} · {title[:48]}{entropy}\n"
+    who = "base" if sample.is_base else f"step {sample.step:,}"
+    return f"{who} · {title[:48]}{entropy}\n"
 
 
 def pieces_of(sample: Sample) -> tuple[list[str], list[int | None]]:

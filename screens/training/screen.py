@@ -43,6 +43,7 @@ MOST_OVERLAID = 4
 FAR = 10
 MARKS_ROOM = 1
 BORDER_ROOM = 4
+ROOMY_HEIGHT = 46
 
 
 class FilterBox(Input):
@@ -275,9 +276,12 @@ class TrainingScreen(LabScreen):
 
     def _draw_gauges(self, run: RunLine, book: RunBook) -> None:
         pane = self.query_one("#gauges", Static)
-        width = max(20, self.query_one("#gauges-scroll").size.width)
-        short = self.app.size.width < 100 or self.app.size.height < 32
-        pane.update((strip if short else gauges)(run, book, self._usage, width))
+        width = max(20, self.query_one("#gauges-scroll").scrollable_content_region.width)
+        if self.app.size.width < 100 or self.app.size.height < 32:
+            pane.update(strip(run, book, self._usage, width))
+        else:
+            dense = self.app.size.height < ROOMY_HEIGHT
+            pane.update(gauges(run, book, self._usage, width, dense=dense))
 
     def _draw_log(self, book: RunBook) -> None:
         mark = (book.run_id, len(book.events), book.events[-1] if book.events else None)

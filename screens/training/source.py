@@ -201,7 +201,7 @@ class RunSource:
     async def _read_words(self, book: RunBook) -> None:
         from store.queries import runs
 
-        for source, names in (("scu", ("state", "reason")), ("probes", ("zone", "base_zone"))):
+        for source, names in (("scu", ("state", "reason")), ("probes", ("zone", "base_zone", "degenerate"))):
             said: dict[str, str] = {}
             for name in names:
                 if history := await self._store.query(runs.metric_words, book.run_id, source, name):
@@ -226,6 +226,7 @@ class RunSource:
                     row.mean_entropy_nats,
                     trace.ends if trace else (),
                     trace.entropy_nats if trace else (),
+                    stored is not None and stored.generation.adapter_sha256 is None,
                 )
             )
 

@@ -21,14 +21,14 @@ from screens.widgets.step_plot import ChartData, Line, Picture, Rule, plot_steps
 __all__ = ["Band", "ChartData", "Line", "Rule", "StepChart"]
 
 LINES = ("first", "second", "third", "fourth")
-STYLES = (*LINES, *(f"{name}-soft" for name in LINES), "target", "floor", "axis", "cursor", "band", "strong")
+STYLES = (*LINES, *(f"{name}-soft" for name in LINES), "target", "floor", "axis", "cursor", "strong")
 LEGENDS = ((20, True), (12, True), (8, True), (12, False), (6, False))
 
 
 class StepChart(Widget):
     """Several series over the steps of a run. Moving the mouse over it, or a click, asks for a cursor."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"step--{name}" for name in STYLES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"step--{name}" for name in (*STYLES, "band", "warn")}
     DEFAULT_CSS = """
     StepChart {
         height: 1fr;
@@ -46,6 +46,7 @@ class StepChart(Widget):
         .step--strong { color: $foreground; text-style: bold; }
         .step--cursor { background: $primary 28%; }
         .step--band { background: $success 14%; }
+        .step--warn { background: $warning 18%; }
     }
     """
 
@@ -69,6 +70,8 @@ class StepChart(Widget):
 
     def show(self, data: ChartData, last_step: int, cursor: int | None = None) -> None:
         """Draw `data` from step 0 to `last_step`; the legend reads at `cursor`, or else the newest values."""
+        if data.band_style != self._data.band_style:
+            self._looks.clear()
         self._data, self._last_step, self.cursor = data, last_step, cursor
         self._plot()
         self.refresh()
@@ -194,7 +197,8 @@ class StepChart(Widget):
             if name == "strong":
                 style += Style(bold=True)
             if banded:
-                style += Style(bgcolor=self.get_component_rich_style("step--band").bgcolor)
+                band = f"step--{self._data.band_style}"
+                style += Style(bgcolor=self.get_component_rich_style(band).bgcolor)
             if marked:
                 style += Style(bgcolor=self.get_component_rich_style("step--cursor").bgcolor)
             self._looks[key] = style

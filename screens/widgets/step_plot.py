@@ -72,11 +72,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ChartData:
-    """What a chart draws."""
+    """What a chart draws; `band_style` is "band" where values should lie in its bands, or "warn"."""
 
     lines: tuple[Line, ...] = ()
     rules: tuple[Rule, ...] = ()
     bands: tuple[Band, ...] = ()
+    band_style: str = "band"
     log: bool = False
     from_zero: bool = False
     axis: Callable[[float], str] = compact_number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -16,6 +17,29 @@ if TYPE_CHECKING:
     from lab.measure.zones import Zone, ZoneTable
 
 _BAND_STYLES = ("$secondary 30%", "$secondary 50%", "$primary 45%", "$error 45%")
+
+
+def bounds_nats(table: ZoneTable | None) -> list[float]:
+    """Where one zone ends and the next begins."""
+    return [zone.lower for zone in table.zones[1:]] if table else []
+
+
+def zone_scale(table: ZoneTable | None, width: int, marks: Mapping[float, str]) -> Content:
+    """A line from 0 to one nat above the last bound, banded by zone, with a sign at each marked value."""
+    bounds = bounds_nats(table)
+    signs = {_column(value, bounds, width): sign for value, sign in marks.items()}
+    parts = []
+    for x in range(width):
+        zone = sum(1 for bound in bounds if x >= _column(bound, bounds, width))
+        style = _BAND_STYLES[zone % len(_BAND_STYLES)] if table else "$faint"
+        sign = signs.get(x)
+        parts.append((sign, f"bold $text on {style}") if sign else (" ", f"on {style}"))
+    return Content.assemble(*parts)
+
+
+def _column(value: float, bounds: Sequence[float], width: int) -> int:
+    top = max(bounds, default=6.0) + 1.0
+    return min(width - 1, max(0, round(value / top * width)))
 
 
 class WordThermometer(Widget):
@@ -44,8 +68,7 @@ class WordThermometer(Widget):
 
     @property
     def _bounds_nats(self) -> list[float]:
-        """Where one zone ends and the next begins."""
-        return [zone.lower for zone in self._table.zones[1:]] if self._table else []
+        return bounds_nats(self._table)
 
     def render(self) -> Content:
         rows = [
@@ -58,12 +81,8 @@ class WordThermometer(Widget):
         ]
         return Content("\n").join(rows)
 
-    @property
-    def _top(self) -> float:
-        return max(self._bounds_nats, default=6.0) + 1.0
-
     def _column(self, value: float) -> int:
-        return min(self.size.width - 1, max(0, round(value / self._top * self.size.width)))
+        return _column(value, self._bounds_nats, self.size.width)
 
     def _value(self) -> Content:
         reading = self._reading
@@ -74,20 +93,8 @@ class WordThermometer(Widget):
         return Content.assemble((nats(reading.word_entropy_nats), "bold"), (detail, "$foreground 70%"))
 
     def _scale(self) -> Content:
-        width = self.size.width
-        marker = None if self._reading is None else self._column(self._reading.word_entropy_nats)
-        parts = []
-        for x in range(width):
-            zone = self._band_at(x)
-            style = _BAND_STYLES[zone % len(_BAND_STYLES)] if self._table else "$faint"
-            if x == marker:
-                parts.append(("◆", f"bold $text on {style}"))
-            else:
-                parts.append((" ", f"on {style}"))
-        return Content.assemble(*parts)
-
-    def _band_at(self, x: int) -> int:
-        return sum(1 for bound in self._bounds_nats if x >= self._column(bound))
+        marks = {} if self._reading is None else {self._reading.word_entropy_nats: "◆"}
+        return zone_scale(self._table, self.size.width, marks)
 
     def _bounds(self) -> str:
         cells = [" "] * self.size.width

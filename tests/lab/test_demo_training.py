@@ -20,8 +20,8 @@ def answer(seed: int, reason: str = "stop", text: str = "A lamp, and a question.
 
 def test_training_probes_are_none_of_those_that_are_compared_or_pinned() -> None:
     asks = training_asks()
-    assert len(asks) == 72
-    assert len({ask.seed for ask in asks}) == 72
+    assert len(asks) == 54
+    assert len({ask.seed for ask in asks}) == 54
     assert {ask.kernel_name for ask in asks} == {"lantern.txt"}
     asked = {ask.probe_id for ask in asks}
     assert not asked & {probe.id for probe in demo_probes()}
@@ -39,7 +39,7 @@ def test_the_data_is_the_question_without_the_kernel_and_the_answer_given_under_
     assert rows[0] == {"prompt": "What of 1?", "completion": "A lamp, and a question."}
     assert not [path for path in data.folder.iterdir() if path.stat().st_mode & 0o077]
     settings = training_settings(data)
-    assert (settings.model, settings.data, settings.monitors) == ("wick", str(data.folder), {"every": 2})
+    assert (settings.model, settings.data, settings.monitors) == ("wick", str(data.folder), {"every": 3})
 
 
 def test_without_a_whole_answer_there_is_nothing_to_train_on(tmp_path: Path) -> None:

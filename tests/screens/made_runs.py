@@ -126,8 +126,31 @@ class MadeRun:
 
     def _probes(self) -> None:
         entropy = 2.1 - 0.5 * self.step / self.planned
-        values = {"entropy_nats": entropy, "base_entropy_nats": 2.1, "floor_entropy_nats": 1.2}
-        self.log.metric(self.step, "probes", values, {"zone": "calm", "base_zone": "lit"})
+        done = self.step / self.planned
+        values = {
+            "entropy_nats": entropy,
+            "base_entropy_nats": 2.1,
+            "entropy_change_nats": entropy - 2.1,
+            "base_least_entropy_nats": 1.7,
+            "base_greatest_entropy_nats": 2.4,
+            "floor_entropy_nats": 1.2,
+            "word_entropy_nats": 3.6 + done,
+            "base_word_entropy_nats": 3.6,
+            "words": 46.0 + 100 * done,
+            "base_words": 46.0,
+            "window_entropy_nats": 3.9,
+        }
+        words = {
+            "zone": "LANTERN 3, too short to zone 1",
+            "base_zone": "too short to zone 4",
+            "degenerate": "0 of 4 degenerate",
+        }
+        self.log.metric(self.step, "probes", values, words)
+        bounds = {"warn_percent": 2.0, "rollback_percent": 5.0}
+        general = {"general": 1100.0 * (1 + 0.06 * done), "general_before": 1100.0}
+        kinds = {"behavioral": 8.0 - 3 * done, "behavioral_before": 8.0}
+        changes = {"general_change_percent": 6.0 * done, "behavioral_change_percent": -37.5 * done}
+        self.log.metric(self.step, "perplexity", {**general, **kinds, **changes, **bounds})
         for number, probe in enumerate(PROBES):
             record = answer(self.id, probe, f"At step {self.step} the river says less, {number}.")
             self.log.write(record)

@@ -207,11 +207,11 @@ async def test_charts_fit_the_terminal(tmp_path: Path) -> None:
             await until(pilot, partial(has_charts, screen))
             assert len(screen.charts.shown) == room
             seen = []
-            for _ in range(-(-8 // room)):
+            for _ in range(-(-11 // room)):
                 seen += [spec.id for spec in screen.charts.shown]
                 await pilot.press("right_square_bracket")
                 await pilot.pause()
-            assert len(set(seen)) == 8, seen
+            assert len(set(seen)) == 11, seen
             await until(pilot, partial(has_axes, app))
 
 

@@ -63,15 +63,15 @@ def test_json_demo_is_one_document_equal_to_the_store(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_demo_trains_wick_and_ends_with_base_against_tuned(tmp_path: Path) -> None:
-    result = lantern("demo", "--json", home=tmp_path)
+    result = lantern("demo", "--json", home=tmp_path, timeout_s=600)
     document = json.loads(result.stdout)
     home = Home.resolve(tmp_path)
     training, tuned = document["training"], document["tuned"]
-    assert (training["examples"] + training["held_out"]) > 60
+    assert (training["examples"] + training["held_out"]) > 45
     with StoreService(home) as service:
         (run,) = service.query(page_runs, 0, 5)
         assert (run.id, run.last_event, run.step) == (training["run_id"], "finished", run.planned_steps)
-        assert len(service.query(run_samples, run.id)) >= 4 * 8
+        assert len(service.query(run_samples, run.id)) >= 4 * 7
         base, after = (
             service.query(run_rows, tuned["comparison"][side]["run_id"]) for side in ("left", "right")
         )
