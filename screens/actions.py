@@ -303,6 +303,14 @@ _RUNS = (
         "Write the report of the curriculum or run as HTML and Markdown.",
         footer=True,
     ),
+    Action(
+        "runs.go-on",
+        ("c",),
+        "Go on",
+        "Go on with a curriculum that was stopped or waits at an amber gate; asks first.",
+        footer=True,
+    ),
+    Action("runs.roll-back", ("z",), "Roll back", "Set aside what a phase made; asks first.", footer=True),
     Action("runs.refresh", ("f5",), "Refresh", "Read the store again."),
 )
 

@@ -231,3 +231,28 @@ class ChoiceDialog(Dialog[tuple[str, ...]]):
 
     def action_previous(self) -> None:
         self.query_one(SelectionList[Any]).action_cursor_up()
+
+
+class ConfirmDialog(Dialog[bool]):
+    """Whether something is really to be done: Y or the button says yes."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("y", "confirm", "Yes", show=False)]
+
+    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
+        super().__init__()
+        self._title, self._text, self._yes, self._no = title, text, yes, no
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            yield Static(Content(self._text))
+            with Horizontal(classes="buttons"):
+                yield Button(Content(self._yes), id="yes", variant="primary", compact=True)
+                yield Button(Content(self._no), id="cancel", compact=True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def action_confirm(self) -> None:
+        self.dismiss(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -15,12 +15,17 @@ from screens.actions import bindings
 from screens.runs.detail import adapter_detail, experiment_detail, gate_detail, strip_detail
 from screens.runs.rows import entry_cells
 from screens.runs.source import KINDS, Entry, Kind, RunsSource
+from screens.runs.steering import CurriculumSteering
 from screens.runs.story import story_detail
 from screens.shell import ActionBar, LabScreen
 from screens.widgets.text_scroll import TextScroll
 from screens.widgets.virtual_list import VirtualList
 
+if TYPE_CHECKING:
+    from store.queries.curricula import CurriculumRow
+
 READ_EVERY = 10
+INGEST_EVERY = 40
 EMPTY = {
     "curricula": "No curriculum yet: lantern curriculum run FILE.yaml begins one.",
     "gates": "Nothing judged yet: lantern gate RUN judges a run's adapter.",
@@ -66,6 +71,7 @@ class RunsScreen(LabScreen):
     def __init__(self) -> None:
         super().__init__()
         self.source: RunsSource
+        self.steering: CurriculumSteering
         self.kind: Kind = "curricula"
         self.entry: Entry | None = None
         self._entries: dict[Kind, list[Entry]] = {}
@@ -85,10 +91,13 @@ class RunsScreen(LabScreen):
 
     def set_ready(self) -> None:
         self.source = RunsSource(self.lab.store)
+        self.steering = CurriculumSteering(self.lab)
         self._show_kind()
 
     def tick(self) -> None:
         store = self.lab.store
+        if self._ticks % INGEST_EVERY == 0 and self.steering.reap():
+            store.ingest_soon()
         if self.source.is_open and store.changes != self._seen_changes and self._ticks % READ_EVERY == 0:
             self._seen_changes = store.changes
             self.lab.latest("read gates", self._reload)
@@ -204,6 +213,21 @@ class RunsScreen(LabScreen):
         await self.lab.store.save([record])
         self._show_kind()
         self.lab.tell("written down")
+
+    def action_go_on(self) -> None:
+        if (row := self._curriculum()) is not None:
+            self.steering.go_on(row)
+
+    def action_roll_back(self) -> None:
+        if (row := self._curriculum()) is not None:
+            self.steering.roll_back(row)
+
+    def _curriculum(self) -> CurriculumRow | None:
+        if self.entry is None or self.entry.kind != "curricula":
+            self.lab.tell("That is for a curriculum: choose one.")
+            return None
+        row: CurriculumRow = self.entry.thing
+        return row
 
     def action_report(self) -> None:
         """Write what the entry is about as files, where the lab keeps reports."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from lab.curriculum.settings import AFTER, BEFORE
 from lab.safetext import safe_line
 from screens.formats import local_time, short_id
 from screens.runs.detail import VERDICT_STYLES, _heading, _joined, _muted, _wrapped
@@ -29,14 +30,16 @@ def story_detail(story: CurriculumStory, width: int) -> Content:
         _heading(plan.name, word, STYLES.get(word, "$muted")),
         _muted(f"{plan.model} · {len(plan.phases)} phases · {short_id(plan.id)} · {local_time(plan.at)}"),
     ]
-    for place, phase in enumerate(plan.phases):
-        lines += [Content(""), *_phase(place, phase, [e for e in events if e.place == place], width)]
+    for name in (BEFORE, *plan.phases, AFTER):
+        told = [event for event in events if event.phase == name]
+        if told or name in plan.phases:
+            lines += [Content(""), *_phase(name, told, width)]
     return _joined(lines)
 
 
-def _phase(place: int, name: str, events: Sequence[PhaseRecord], width: int) -> Iterator[Content]:
+def _phase(name: str, events: Sequence[PhaseRecord], width: int) -> Iterator[Content]:
     verdicts = [event.verdict for event in events if event.verdict]
-    title = Content.assemble((f"{place}  ", "$muted"), (safe_line(name), "bold $primary"))
+    title = Content.styled(safe_line(name), "bold $primary")
     if verdicts:
         title += Content.styled(f"  {verdicts[-1].upper()}", VERDICT_STYLES[verdicts[-1]])
     attempts = max((event.attempt for event in events), default=1)

@@ -20,7 +20,7 @@ from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
 from lab.train.control import Command, parse_set
 from lab.train.outlook import Earlier, Outlook, outlook
-from screens.dialogs import Dialog
+from screens.dialogs import ConfirmDialog, Dialog
 from screens.formats import clock, compact_number, plural, share, size
 from screens.training.start import Wanted, settings_of
 
@@ -32,29 +32,6 @@ GAINS = {
     "pi": ("target", "kc", "ti_steps", "deadband", "lambda_min", "lambda_max"),
     "legacy": ("target", "kp", "ki", "deadband", "lambda_min", "lambda_max"),
 }
-
-
-class ConfirmDialog(Dialog[bool]):
-    """Whether something is really to be done to a run. The key that asked says yes too, as does Y."""
-
-    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
-        super().__init__()
-        self._title, self._text, self._yes, self._no = title, text, yes, no
-
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
-            yield Static(Content(self._text))
-            with Horizontal(classes="buttons"):
-                yield Button(Content(self._yes), id="yes", variant="primary", compact=True)
-                yield Button(Content(self._no), id="cancel", compact=True)
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
-
-    def action_confirm(self) -> None:
-        self.dismiss(True)
 
 
 class StopDialog(ConfirmDialog):

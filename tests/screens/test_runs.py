@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from lab.errors import LabError
 from screens.app import LanternApp
+from screens.commands import lantern
+from screens.dialogs import ConfirmDialog
 from screens.runs.detail import adapter_detail, experiment_detail, gate_detail, strip_detail
 from screens.runs.dialogs import ExperimentDialog
 from screens.runs.screen import RunsScreen, report_arguments
@@ -88,6 +92,54 @@ async def test_an_experiment_is_written_down_and_goes_on(tmp_path: Path) -> None
         assert (one.hypothesis, one.verdict, len(one.entries)) == ("It [/INST] moves", "It did", 2)
         # What was not changed is not said again.
         assert one.entries[1].hypothesis is None
+
+
+async def test_a_curriculum_is_gone_on_with_and_rolled_back_by_commands_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from screens.runs import steering
+
+    done: list[tuple[str, ...]] = []
+
+    class Ended:
+        def poll(self) -> int:
+            return 0
+
+    def start(_: Home, log: Path, *arguments: str) -> Ended:
+        done.append((log.name, *arguments))
+        return Ended()
+
+    async def run(_: Home, *arguments: str) -> str:
+        done.append(arguments)
+        return ""
+
+    monkeypatch.setattr(steering, "start_lantern", start)
+    monkeypatch.setattr(steering, "lantern", run)
+    async with runs_screen(tmp_path, records()) as (app, pilot, screen):
+        await show(pilot, screen, "curricula")
+        await pilot.press("c")
+        await until(
+            pilot, lambda: "creative floor is amber" in screen_text(app) and "Leave it" in screen_text(app)
+        )
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        assert done == []
+        await pilot.press("y")
+        await until(pilot, lambda: done == [("log.txt", "curriculum", "resume", "c1", "--yes")])
+        await pilot.press("z")
+        await until(pilot, lambda: "Roll deep axiom back?" in screen_text(app))
+        await pilot.press("y")
+        await until(pilot, lambda: done[-1] == ("curriculum", "rollback", "deep axiom", "--of", "c1"))
+        await show(pilot, screen, "gates")
+        await pilot.press("z")
+        await until(pilot, lambda: "choose one" in screen_text(app))
+
+
+async def test_a_command_of_the_lab_answers_or_says_its_fault(tmp_path: Path) -> None:
+    home = Home.resolve(tmp_path / "home")
+    assert json.loads(await lantern(home, "curriculum", "list", "--json")) == []
+    with pytest.raises(LabError, match="lantern curriculum rollback: no curriculum"):
+        await lantern(home, "curriculum", "rollback", "one")
 
 
 def test_every_width_holds_every_word(tmp_path: Path) -> None:
