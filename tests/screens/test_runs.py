@@ -138,7 +138,7 @@ async def test_a_curriculum_is_gone_on_with_and_rolled_back_by_commands_of_their
 async def test_a_command_of_the_lab_answers_or_says_its_fault(tmp_path: Path) -> None:
     home = Home.resolve(tmp_path / "home")
     assert json.loads(await lantern(home, "curriculum", "list", "--json")) == []
-    with pytest.raises(LabError, match="lantern curriculum rollback: no curriculum"):
+    with pytest.raises(LabError, match="lantern curriculum rollback: there are no curricula"):
         await lantern(home, "curriculum", "rollback", "one")
 
 
