@@ -31,7 +31,7 @@ evaluation:
   kernels: [lantern.txt]
 defaults:
   distill: {{batteries: [core], domains: [Culture], limit: 4, kernel: lantern}}
-  data: {{threshold: 5, review: {{share: {share}}}, valid_share: 0.3}}
+  data: {{threshold: 5, review: {{share: {share}}}, valid_share: {held_out}}}
   train:
     lora_parameters: {{rank: 4, scale: 2.0}}
     num_layers: -1
@@ -45,14 +45,21 @@ defaults:
   gates:
     max_tokens: 200
     gates:
-      core:
+      creative:
+        primary: true
         metric: mean
         instrument: lantern-v1
         battery: creative
-        limit: 6
+        limit: 12
         against: base
         pass: "{passes}"
         fail: "< -2"
+      general perplexity:
+        metric: perplexity
+        data: general
+        against: base
+        pass: "<= 100 %"
+        fail: "> 100 %"
 phases:
   - {{name: one, on_fail: {on_fail}}}
 {more}"""
@@ -67,6 +74,7 @@ def written(folder: Path, **changes: object) -> Path:
         "epochs": 1,
         "passes": ">= -50",
         "on_fail": "stop",
+        "held_out": 0.3,
     }
     path = folder / "small.yaml"
     path.write_text(SMALL.format(**{**fields, "more": "", **changes}))
@@ -183,14 +191,18 @@ def test_it_leaves_its_evidence_in_the_store(whole: Path) -> None:
 def test_an_over_trained_phase_is_caught_rolled_back_and_said_why(tmp_path: Path) -> None:
     home = tmp_path / "home"
     more = "  - {name: two, train: {learning_rate: 3.0e-4, epochs: 1}, distill: {seed: 4}}\n"
-    plan = written(tmp_path, rate=0.2, epochs=12, on_fail="skip", passes=">= 0", more=more)
+    # Without held-out data the last checkpoint is kept, not the best one.
+    changes = {"rate": 0.2, "epochs": 12, "on_fail": "skip", "passes": ">= 0", "held_out": 0}
+    plan = written(tmp_path, more=more, **changes)
     lantern(home, "run", plan, "--yes")
     gate = next(event for event in said(home, "gate") if event.phase == "one")
     assert gate.verdict == "fail"
     (rollback,) = said(home, "rollback")
     assert (rollback.phase, rollback.adapter_id, rollback.verdict) == ("one", gate.adapter_id, "fail")
     rows: Any = gate.detail["rows"]
-    assert rows[0]["evidence"] in rollback.words
+    failed = [row for row in rows if row["verdict"] == "fail"]
+    assert [row["name"] for row in failed] == ["general perplexity"]
+    assert failed[0]["evidence"] in rollback.words
     # The second phase goes on from the base, as if the first had not been.
     second = next(event for event in said(home, "train") if event.phase == "two")
     run = json.loads((home / "runs" / str(second.run_id) / "run.json").read_text())
