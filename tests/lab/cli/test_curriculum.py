@@ -58,8 +58,8 @@ defaults:
         metric: perplexity
         data: general
         against: base
-        pass: "<= 100 %"
-        fail: "> 100 %"
+        pass: "<= {perplexity} %"
+        fail: "> {perplexity} %"
 phases:
   - {{name: one, on_fail: {on_fail}}}
 {more}"""
@@ -75,6 +75,7 @@ def written(folder: Path, **changes: object) -> Path:
         "passes": ">= -50",
         "on_fail": "stop",
         "held_out": 0.3,
+        "perplexity": 100,
     }
     path = folder / "small.yaml"
     path.write_text(SMALL.format(**{**fields, "more": "", **changes}))
@@ -192,7 +193,14 @@ def test_an_over_trained_phase_is_caught_rolled_back_and_said_why(tmp_path: Path
     home = tmp_path / "home"
     more = "  - {name: two, train: {learning_rate: 3.0e-4, epochs: 1}, distill: {seed: 4}}\n"
     # Without held-out data the last checkpoint is kept, not the best one.
-    changes = {"rate": 0.2, "epochs": 12, "on_fail": "skip", "passes": ">= 0", "held_out": 0}
+    changes = {
+        "rate": 0.2,
+        "epochs": 12,
+        "on_fail": "skip",
+        "passes": ">= 0",
+        "held_out": 0,
+        "perplexity": 20,
+    }
     plan = written(tmp_path, more=more, **changes)
     lantern(home, "run", plan, "--yes")
     gate = next(event for event in said(home, "gate") if event.phase == "one")
