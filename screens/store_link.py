@@ -60,6 +60,11 @@ class StoreLink:
         result: Result = await self._service.aquery(function, *arguments)
         return result
 
+    async def work(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Let a function of the lab work with the store itself, in a thread of its own."""
+        await self.open.wait()
+        return await asyncio.to_thread(function, self._service, *arguments)
+
     async def save(self, records: Sequence[Record]) -> None:
         """Append records to the terminal's journal; they can be read back when this returns."""
         await self.open.wait()

@@ -21,14 +21,16 @@ from screens.curate.rows import pair_cells, pairs_header
 from screens.curate.source import CurateSource
 from screens.curate.stopwatch import Stopwatch
 from screens.curate.strip import SessionStrip, StripFacts
+from screens.curate.suggesting import Suggesting, WantedPairs
 from screens.curate.view import CardView
 from screens.formats import plural
 from screens.raters import account_name
-from screens.shell import LabScreen, TopBar
+from screens.shell import LabScreen, StatusLine, TopBar, status_parts
 from screens.widgets.virtual_list import Cell, VirtualList
 
 if TYPE_CHECKING:
     from lab.preference.desk import Card, Desk
+    from lab.train.folder import RunFolder
     from screens.curate.card_texts import CardTexts
     from store.queries.judgements import ListedPair, QueueFilter, Strategy
     from store.records import JudgementRecord, Record, Verdict
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
 Place = Literal["card", "list"]
 FED_AT_ONCE = 64
 RELOAD_EVERY = 10
+LOOK_EVERY = 40
+PROBES, PAIRS = 20, 30
 MARKS_ROOM = 3
-NO_PAIRS = "No pairs yet. `lantern pairs suggest` makes some; in Compare, P puts the shown pair up."
+NO_PAIRS = "No pairs yet: P makes some of the model's answers; on Compare, P puts the shown pair up."
 
 
 class PairsHeader(Widget):
@@ -59,6 +63,7 @@ class CurateScreen(LabScreen):
         super().__init__()
         self.source: CurateSource
         self.loader: Loader
+        self.suggesting: Suggesting
         self.desk: Desk | None = None
         self.diff: DiffMode = "off"
         self.heat = False
@@ -103,6 +108,7 @@ class CurateScreen(LabScreen):
     def set_ready(self) -> None:
         self.source = CurateSource(self.lab.store)
         self.loader = Loader(self.source)
+        self.suggesting = Suggesting(self.lab.store)
         self._go_to("list")
 
     def _go_to(self, place: Place) -> None:
@@ -155,6 +161,8 @@ class CurateScreen(LabScreen):
         store = self.lab.store
         if not store.open.is_set():
             return
+        if self.suggesting.under_way and self._ticks % LOOK_EVERY == 0:
+            self.lab.latest("look at the sweep", self.suggesting.look)
         if self.desk is None:
             if not self._opening:
                 self._opening = True
@@ -583,6 +591,80 @@ class CurateScreen(LabScreen):
     def _start_over(self) -> None:
         """Another desk: of another rater, or with what others wrote meanwhile."""
         self.desk, self._shown, self.left = None, None, None
+
+    # -- pairs in, pairs out ---------------------------------------------------------------------------------
+
+    def action_suggest(self) -> None:
+        """Ask what to make; while it is being made, stop it."""
+        from screens.curate.suggest_dialog import SuggestDialog
+
+        if self.suggesting.under_way:
+            self.suggesting.stop()
+            self.lab.tell(
+                "Stopping; every finished answer stays: `lantern pairs suggest --resume last` goes on."
+            )
+            return
+
+        def begin(wanted: WantedPairs | None) -> None:
+            if wanted is not None:
+                self.lab.spawn(self._suggest(wanted), "suggest pairs")
+
+        paths = self.lab.bench.adapter_paths
+        wanted = WantedPairs(self.lab.bench.model_name, paths[-1] if paths else "", "", PROBES, PAIRS)
+        self.lab.windows.open(SuggestDialog, begin, wanted)
+
+    async def _suggest(self, wanted: WantedPairs) -> None:
+        self.lab.tell("Pairs are being made; judging goes on meanwhile.")
+        n = await self.suggesting.run(wanted, self.lab.home)
+        await self.lab.store.read_now()
+        self._reload_soon()
+        self.lab.tell(f"{plural(n, 'pair')} put up." if n else "No new pair came of it.")
+
+    def show_status(self) -> None:
+        if not self.suggesting.under_way:
+            super().show_status()
+            return
+        words = Content.styled(self.suggesting.words, "$primary")
+        self.query_one(StatusLine).show(status_parts(self.lab), words)
+
+    def on_unmount(self) -> None:
+        self.suggesting.stop()
+
+    def action_train(self) -> None:
+        self.lab.spawn(self._train(), "train on verdicts")
+
+    async def _train(self) -> None:
+        """The curated pairs as data, and the window that starts a run on them, filled in."""
+        from lab.preference.writing import PAIRS_FOLDER, write_pair_dataset
+        from screens.training.screen import TrainingScreen
+        from screens.training.start import Wanted
+        from store.ids import new_id
+
+        await self.lab.store.read_now()
+        folder = self.lab.home.path / PAIRS_FOLDER / new_id()
+        written = await self.lab.store.work(write_pair_dataset, folder)
+        self.lab.tell(f"{plural(written.train, 'curated pair')} to train on, {written.valid} held out.")
+        training = await self.lab.show_screen("training")
+        assert isinstance(training, TrainingScreen)
+        training.start_on(Wanted("orpo", str(folder), self.lab.bench.model_name, "curated"))
+
+    def action_rematch(self) -> None:
+        self.lab.spawn(self.rematch(), "new against old")
+
+    async def rematch(self, folder: RunFolder | None = None) -> None:
+        """A run's adapter (the newest run's) against what was there before, as a queue of its own."""
+        from screens.curate.rematch import newest_run, rematch
+
+        if folder is None:
+            folder = await asyncio.to_thread(newest_run, self.lab.home)
+        stratum = await rematch(self.lab, folder)
+        self.lab.state.queue, self.lab.state.queue_only = "new", [f"stratum {stratum}"]
+        desk = self.desk
+        if desk is not None:
+            desk.clear_queue()
+            await self._take_from_queue(desk)
+            if self._place != "card":
+                self._again()
 
     # -- the list --------------------------------------------------------------------------------------------
 

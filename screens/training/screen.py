@@ -31,7 +31,9 @@ from screens.widgets.virtual_list import VirtualList
 from store.errors import StoreError
 
 if TYPE_CHECKING:
+    from lab.train.folder import RunFolder
     from lab.train.watch import RunTail
+    from screens.training.start import Wanted
 
 View = Literal["charts", "samples", "log"]
 VIEWS: tuple[View, ...] = ("charts", "samples", "log")
@@ -430,6 +432,26 @@ class TrainingScreen(LabScreen):
     def action_roll_back(self) -> None:
         if self.run is not None:
             self.steering.roll_back(self.run)
+
+    def action_rematch(self) -> None:
+        """The run's adapter against what was there before, on Curate."""
+        folder = self.source.folder(self.run.id) if self.run is not None else None
+        if folder is None:
+            self.lab.tell("There is no run here with an adapter.")
+        else:
+            self.lab.spawn(self._rematch(folder), "new against old")
+
+    async def _rematch(self, folder: RunFolder) -> None:
+        from screens.curate.screen import CurateScreen
+
+        curate = await self.lab.show_screen("curate")
+        assert isinstance(curate, CurateScreen)
+        await curate.rematch(folder)
+
+    def start_on(self, wanted: Wanted) -> None:
+        """Open the window that starts a run, filled in."""
+        self.steering.wanted = wanted
+        self.steering.new()
 
     def action_refresh(self) -> None:
         self.lab.store.ingest_soon()

@@ -27,7 +27,7 @@ class Steering:
         self._lab, self._source = lab, source
         self._unanswered: dict[str, str] = {}
         self._started: list[subprocess.Popen[bytes]] = []
-        self._wanted = Wanted(RECIPE, "", lab.bench.model_name, "run")
+        self.wanted = Wanted(RECIPE, "", lab.bench.model_name, "run")
 
     @property
     def is_waiting(self) -> bool:
@@ -159,11 +159,11 @@ class Steering:
                 self._lab.spawn(self._start(made), "start a run")
 
         on_gpu = "gpu" in self._lab.bench.device.lower()
-        dialog = StartDialog(self._wanted, recipes, earlier, self._lab.home, on_gpu)
+        dialog = StartDialog(self.wanted, recipes, earlier, self._lab.home, on_gpu)
         self._lab.push_screen(dialog, start)
 
     async def _start(self, made: Outlook) -> None:
-        self._wanted = Wanted(RECIPE, made.settings.data, made.settings.model, made.settings.name)
+        self.wanted = Wanted(RECIPE, made.settings.data, made.settings.model, made.settings.name)
         run_id, process = await asyncio.to_thread(begin, self._lab.home, made.settings)
         self._started.append(process)
         self._lab.tell(

@@ -112,6 +112,19 @@ def find_sweeps(con: DuckDBPyConnection, start: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+def sweep_progress(con: DuckDBPyConnection, since_id: str) -> tuple[int, int]:
+    """Of the newest sweep begun after this id was made: answers there are, and planned; 0, 0 for none."""
+    rows = con.execute(
+        """
+        WITH s AS (SELECT max(id) AS id FROM sweep WHERE id > ?)
+        SELECT (SELECT count(DISTINCT seed) FROM generation, s WHERE run_id = s.id),
+            (SELECT count(*) FROM sweep_answer, s WHERE sweep_id = s.id)
+        """,
+        [since_id],
+    ).fetchall()
+    return rows[0][0], rows[0][1]
+
+
 def swept(con: DuckDBPyConnection, sweep_id: str) -> Mapping[int, str]:
     """The answers that a sweep has: seed to generation id. Of two finished ones the first counts."""
     rows = con.execute(

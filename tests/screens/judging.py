@@ -88,6 +88,12 @@ async def press(pilot: Pilot[None], screen: CurateScreen, *keys: str) -> None:
     await until(pilot, lambda: not screen.busy)
 
 
+def shown(screen: CurateScreen) -> tuple[str, str]:
+    """Both texts as they stand."""
+    left, right = screen.view.tapes
+    return left.text, right.text
+
+
 def written(home: Home, kind: str = "judgement") -> list[dict[str, Any]]:
     """What all journals hold of a kind, in the order of their files."""
     from store.journal import parse_line

@@ -34,7 +34,7 @@ KEYS = {
 MOST_MS = 60.0
 PATIENCE_S = 60.0
 DROPPED_S = 20.0
-ANOTHER_CARD = r"core P\d+_PROBE"
+CARD = r"core (P\d+)_PROBE"
 FOREHAND = ("duckdb", "screens.app", "screens.curate.screen", "store.queries.judgements", "store.validate")
 """What the lab will need, loaded once; no thread and no database is begun by it."""
 
@@ -45,8 +45,8 @@ class ForkedLab(PtyLab):
     def __init__(self, home: Path) -> None:
         self._pid, self._leader = pty.fork()
         if self._pid == 0:
+            ioctl(0, TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
             _live(home)
-        ioctl(self._leader, TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self._seen = b""
 
     @property
@@ -75,13 +75,13 @@ def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
     """Judge for a few keys, then kill the lab some milliseconds after one more."""
     lab = ForkedLab(home)
     done = int(lab.wait(r"(\d+) done", patience_s=PATIENCE_S)[1])
-    lab.wait(r"no verdict|✓ ", patience_s=PATIENCE_S)
+    card = lab.wait(CARD, patience_s=PATIENCE_S)[1].decode()
     acknowledged: list[str] = []
     undone = 0
     for _ in range(luck.randint(0, 3)):
         key = _possible(luck, done, undone)
         step = -1 if KEYS[key] == "undo" else 1
-        _press(lab, key)
+        card = _press(lab, key, card)
         done += step
         undone = undone - step if KEYS[key] != "verdict" else 0
         acknowledged.append(KEYS[key])
@@ -92,15 +92,16 @@ def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
     return acknowledged, KEYS[key]
 
 
-def _press(lab: ForkedLab, key: str) -> None:
-    """A key and the card that it leads to. One that came before the card was drawn is dropped: again."""
+def _press(lab: ForkedLab, key: str, card: str) -> str:
+    """A key, and the other card that it leads to. One that came before the card was drawn is dropped."""
+    another = rf"core (?!{card}_)(P\d+)_PROBE"
     lab.forget()
     lab.send(key)
     try:
-        lab.wait(ANOTHER_CARD, patience_s=DROPPED_S)
+        return lab.wait(another, patience_s=DROPPED_S)[1].decode()
     except TimeoutError:
         lab.send(key)
-        lab.wait(ANOTHER_CARD, patience_s=PATIENCE_S)
+        return lab.wait(another, patience_s=PATIENCE_S)[1].decode()
 
 
 def _possible(luck: random.Random, done: int, undone: int) -> str:

@@ -32,6 +32,7 @@ from tests.screens.judging import (
     judged_records,
     pairs_of,
     press,
+    shown,
     written,
 )
 
@@ -40,11 +41,6 @@ CONTROL = {chr(code) for code in (*range(32), *range(127, 160))} - {"\n"}
 
 def strip_text(screen: CurateScreen) -> str:
     return screen.query_one(SessionStrip).render().plain
-
-
-def shown(screen: CurateScreen) -> tuple[str, str]:
-    left, right = screen.view.tapes
-    return left.text, right.text
 
 
 async def test_a_key_judges_writes_and_moves_on_and_undo_comes_back(tmp_path: Path) -> None:
