@@ -122,7 +122,8 @@ class LanternApp(App[None]):
         self.spawn(self.store.run(), "store")
         self.set_interval(HOUSEKEEPING_EVERY_S, self._keep_house)
         self._read_settings()
-        self.collector.begin()
+        if not self.is_headless:  # Without a terminal it is a guest in a process that is not the lab's.
+            self.collector.begin()
         if self._prepare:
             self.spawn(prepare_all(self), "prepare")
         if not self.is_headless:

@@ -25,23 +25,28 @@ class Collector:
         self, collect: Callable[[], object] = gc.collect, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._collect = collect
+        self._begun = False
         self._clock = clock
         self._key_at = self._collected_at = clock()
 
     def begin(self) -> None:
         """From now on only young objects are collected without being asked."""
         gc.set_threshold(YOUNG_EVERY, 10, _NEVER)
+        self._begun = True
 
     def settle(self) -> None:
         """What is here now (modules, screens, windows) stays to the end: it is not looked at again."""
+        if not self._begun:
+            return
         self._collect()
         gc.freeze()
         self._collected_at = self._clock()
 
     def end(self) -> None:
         """As Python has it by itself."""
-        gc.unfreeze()
-        gc.set_threshold(700, 10, 10)
+        if self._begun:
+            gc.unfreeze()
+            gc.set_threshold(700, 10, 10)
 
     def key(self) -> None:
         """A key was pressed or the mouse was used."""
@@ -49,6 +54,8 @@ class Collector:
 
     def look(self) -> None:
         """Collect if it is time; called about once a second."""
+        if not self._begun:
+            return
         now = self._clock()
         since = now - self._collected_at
         if since >= MOST_S or (since >= LEAST_S and now - self._key_at >= REST_S):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,8 +28,11 @@ def done(clock: Clock) -> list[float]:
 
 
 @pytest.fixture
-def collector(clock: Clock, done: list[float]) -> Collector:
-    return Collector(lambda: done.append(clock.now), clock)
+def collector(clock: Clock, done: list[float]) -> Iterator[Collector]:
+    made = Collector(lambda: done.append(clock.now), clock)
+    made.begin()
+    yield made
+    made.end()
 
 
 def test_it_waits_for_a_rest_between_keys(clock: Clock, done: list[float], collector: Collector) -> None:
@@ -76,3 +80,13 @@ def test_python_no_longer_collects_in_full_by_itself_and_does_so_again_afterward
         collector.end()
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == before
+
+
+def test_what_was_not_begun_leaves_the_collector_alone(clock: Clock, done: list[float]) -> None:
+    before = gc.get_threshold()
+    collector = Collector(lambda: done.append(clock.now), clock)
+    clock.now += 2 * MOST_S
+    collector.look()
+    collector.settle()
+    collector.end()
+    assert (done, gc.get_threshold()) == ([], before)

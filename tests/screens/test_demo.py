@@ -62,7 +62,7 @@ async def test_it_shows_the_run_and_then_base_against_tuned(
 
     monkeypatch.setattr("screens.training.start.begin", begin)
     monkeypatch.setattr(CompareScreen, "compare", compare)
-    app = LanternApp(home=home, start="live", engine_command=engine_command())
+    app = LanternApp(home=home, start="live", engine_command=engine_command(), prepare=False)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.store.state == "ready" and app.bench.engine_state == "ready")
         if elsewhere:

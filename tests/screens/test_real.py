@@ -21,7 +21,9 @@ from tests.screens.fakes import opened, until
 
 
 async def test_what_the_tape_showed_is_what_the_store_holds(tmp_path: Path) -> None:
-    app = LanternApp(home=Home.resolve(tmp_path / "home"), model=str(tiny_model("llama")), start="live")
+    app = LanternApp(
+        home=Home.resolve(tmp_path / "home"), model=str(tiny_model("llama")), start="live", prepare=False
+    )
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.bench.engine_state == "ready" and app.store.state == "ready")
         live = app.screen

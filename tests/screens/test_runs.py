@@ -39,7 +39,7 @@ async def runs_screen(
     home = Home.resolve(tmp_path / "home")
     with StoreService(home) as service:
         service.append(*kept)
-    app = LanternApp(home=home, start="runs", engine_command=engine_command())
+    app = LanternApp(home=home, start="runs", engine_command=engine_command(), prepare=False)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.store.state == "ready" and app.bench.engine_state == "ready")
         screen = app.screen

@@ -33,7 +33,7 @@ async def train_screen(
     home: Home, size: tuple[int, int] = (120, 40)
 ) -> AsyncIterator[tuple[LanternApp, Pilot[None], TrainingScreen]]:
     """The screen on a real store, its list read."""
-    app = LanternApp(home=home, start="training", engine_command=engine_command())
+    app = LanternApp(home=home, start="training", engine_command=engine_command(), prepare=False)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.store.state == "ready" and app.bench.engine_state == "ready")
         screen = app.screen
