@@ -46,7 +46,7 @@ class TwinPlan:
 
 @dataclass(frozen=True, slots=True)
 class TwinFigures:
-    """What one BLAS gave: `TwinCost` fields, by model and number of variants."""
+    """What one BLAS gave: `TwinCost` fields and `holds`, by model and number of variants."""
 
     backend: str
     costs: tuple[dict[str, Any], ...]

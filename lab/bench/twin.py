@@ -2,8 +2,8 @@
 
 One after the other is measured twice: with the lab's own loop on the same loaded model, and with mlx-lm's
 `stream_generate` on a model for each variant, as its user would have it. The lab's sides include statistics
-and top-5. Sides take turns, and a ratio is the median of the turns' ratios. `lab.bench.both` starts this
-module under either BLAS.
+and top-5. Sides take turns, and a ratio is the median of the turns' ratios; mlx-lm, which takes many times as
+long, has a part in every few turns only. `lab.bench.both` starts this module under either BLAS.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ from lab.decode.types import Sampling
 from lab.models.gated import attach
 from lab.models.load import LoadedModel, load
 from lab.models.mlx_lm_api import load_adapters, make_sampler, stream_generate
-from store.records import ModelRecord
 
 CHECKPOINTS = 3
-_SIDES = range(3)
+PEER_EVERY = 4
+"""Turns until mlx-lm has its next."""
+
+BARS = {2: 0.65, 1 + CHECKPOINTS: 0.45}
+BUNDLED_BARS = {2: 0.92}
+"""By number of variants: what together / apart may be, with a real BLAS and with the bundled one."""
+
 RANK, SCALE = 8, 20.0
 """mlx-lm's defaults, on every linear layer."""
 
@@ -38,7 +43,8 @@ RANK, SCALE = 8, 20.0
 class TwinCost:
     """`variants` answers to one prompt, the base among them; times are for a token of every variant.
 
-    `ratio` is together / apart by the lab's loop, `peer_ratio` together / apart by mlx-lm.
+    `ratio` is together / apart by the lab's loop, and `bar` what it may be; `peer_ratio` is together / apart
+    by mlx-lm.
     """
 
     model: str
@@ -52,12 +58,27 @@ class TwinCost:
     ratio: float
     ratio_cpu: float
     peer_ratio: float
+    bar: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the bar is met; None where there is none."""
+        return None if self.bar is None else self.ratio <= self.bar
 
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
     wall_s: float
     cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What the sides spent on one prompt; mlx-lm is not there in every turn."""
+
+    together: _Spent
+    apart: _Spent
+    peer: _Spent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +107,43 @@ def twin_cost(loaded: LoadedModel, variants: Sequence[Variant], tokens: int, tur
             options = {"max_tokens": tokens, "sampler": sampler}
             _exhaust(stream_generate(variant.peer, loaded.tokenizer, list(row.prompt_ids), **options))
 
-    sides = [together, apart, by_peer]
-    measured = []
+    measured: list[_Turn] = []
     with endless(loaded.tokenizer):
         for turn in range(turns + 1):
             prompt = random_prompt(loaded, rng)
             rows = [Row(prompt, sampling, seed=turn, variant=variant.id) for variant in variants]
-            spent = {side: _timed(side, rows) for side in (sides[turn % 3 :] + sides[: turn % 3])}
-            measured.append([spent[side] for side in sides])
+            sides = [together, apart] if turn % 2 else [apart, together]
+            if turn % PEER_EVERY == 1:
+                sides.append(by_peer)
+            spent = {side: _timed(side, rows) for side in sides}
+            measured.append(_Turn(spent[together], spent[apart], spent.get(by_peer)))
     # The first turn only warms up.
-    return _cost(loaded.record, len(variants), tokens, measured[1:])
+    return _cost(loaded, len(variants), tokens, measured[1:])
 
 
-def _cost(record: ModelRecord, variants: int, tokens: int, measured: Sequence[Sequence[_Spent]]) -> TwinCost:
-    """Medians of the turns, each `[together, apart, by the peer]`."""
-    per_token = [statistics.median(turn[side].wall_s for turn in measured) / tokens * 1e3 for side in _SIDES]
+def _cost(loaded: LoadedModel, variants: int, tokens: int, turns: Sequence[_Turn]) -> TwinCost:
+    """Medians of the turns."""
+    record = loaded.record
+    with_peer = [(turn.together, turn.peer) for turn in turns if turn.peer is not None]
+    sides = (
+        [turn.together for turn in turns],
+        [turn.apart for turn in turns],
+        [peer for _, peer in with_peer],
+    )
+    per_token = [statistics.median(spent.wall_s for spent in side) / tokens * 1e3 for side in sides]
     return TwinCost(
         model=record.name,
         parameters=record.parameters,
         variants=variants,
         tokens=tokens,
-        turns=len(measured),
+        turns=len(turns),
         together_ms_per_token=per_token[0],
         apart_ms_per_token=per_token[1],
         peer_ms_per_token=per_token[2],
-        ratio=statistics.median(together.wall_s / apart.wall_s for together, apart, _ in measured),
-        ratio_cpu=statistics.median(together.cpu_s / apart.cpu_s for together, apart, _ in measured),
-        peer_ratio=statistics.median(together.wall_s / peer.wall_s for together, _, peer in measured),
+        ratio=statistics.median(turn.together.wall_s / turn.apart.wall_s for turn in turns),
+        ratio_cpu=statistics.median(turn.together.cpu_s / turn.apart.cpu_s for turn in turns),
+        peer_ratio=statistics.median(together.wall_s / peer.wall_s for together, peer in with_peer),
+        bar=(BUNDLED_BARS if "bundled" in loaded.backend else BARS).get(variants),
     )
 
 
@@ -151,7 +182,7 @@ def _work(plan: Mapping[str, Any]) -> TwinFigures:
         llama = str(write_random_llama(folder / "llama-50m", asked.model))
         backend, small = _costs(asked.model, folder / "small", asked.small_tokens, asked.small_turns)
         _, large = _costs(llama, folder / "large", asked.llama_tokens, asked.llama_turns)
-    return TwinFigures(backend, tuple(asdict(cost) for cost in (*small, *large)))
+    return TwinFigures(backend, tuple({**asdict(cost), "holds": cost.holds} for cost in (*small, *large)))
 
 
 if __name__ == "__main__":

@@ -111,14 +111,20 @@ def _show_twin(result: TwinFigures) -> None:
             number(cost["together_ms_per_token"]),
             number(cost["apart_ms_per_token"]),
             number(cost["peer_ms_per_token"]),
-            number(cost["ratio"], 3),
             number(cost["peer_ratio"], 3),
+            number(cost["ratio"], 3),
+            *_against(cost["bar"], cost["holds"], "≤"),
         )
         for cost in result.costs
     ]
-    headers = ("model", "variants", "together, ms", "apart, ms", "mlx-lm apart, ms", "/ apart", "/ mlx-lm")
-    title = f"{result.backend}: a token of each variant in one batch against one variant after the other"
-    show(table(headers, rows, right=(1, 2, 3, 4, 5, 6), title=title))
+    headers = ("model", "variants", "together", "apart", "mlx-lm", "/ mlx-lm", "/ apart", "bar", "holds")
+    title = f"{result.backend}: ms a token of each variant, in one batch and one variant after the other"
+    show(table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7), title=title))
+
+
+def _against(bar: float | None, holds: bool | None, sign: str) -> tuple[str, str]:
+    """A bar, and whether it holds, as cells."""
+    return ("", "") if bar is None else (f"{sign} {bar:.2f}", "yes" if holds else "no")
 
 
 def _train(model: str, quick: bool, quiet: bool) -> TrainFigures:
@@ -138,22 +144,26 @@ def _show_train(figures: TrainFigures) -> None:
             speed.data,
             number(speed.ours_tokens_per_second, 0),
             number(speed.theirs_tokens_per_second, 0),
-            number(speed.ratio, 2),
             number(speed.ratio_cpu, 2),
+            number(speed.ratio, 2),
+            *_against(speed.bar, speed.holds, "≥"),
         )
         for speed in figures.speeds
     ]
-    headers = ("model", "data", "ours tok/s", "mlx_lm.lora tok/s", "ratio", "ratio CPU")
+    headers = ("model", "data", "ours tok/s", "mlx_lm.lora", "CPU ratio", "ratio", "bar", "holds")
     title = f"training with the control unit on, {figures.speeds[0].backend}"
-    show(table(headers, rows, right=(2, 3, 4, 5), title=title))
+    show(table(headers, rows, right=(2, 3, 4, 5, 6), title=title))
     memory, ranks = figures.memory, figures.ranks
+    bar, holds = _against(memory.bar, memory.holds, "≤")
     say(
         f"peak memory, {memory.model}: {memory.ours_bytes / 2**20:.0f} MiB against "
-        f"{memory.theirs_bytes / 2**20:.0f} MiB, ratio {memory.ratio:.2f}"
+        f"{memory.theirs_bytes / 2**20:.0f} MiB, ratio {memory.ratio:.2f} (bar {bar}: {holds})"
     )
+    bar, holds = _against(ranks.bar, ranks.holds, "≥")
     say(
-        f"{ranks.ranks} ranks on {ranks.model}: {ranks.ranked:.0f} tok/s; one process on one core "
-        f"{ranks.one_core:.0f}, on all cores {ranks.all_cores:.0f}"
+        f"{ranks.ranks} ranks on {ranks.model}: {ranks.ranked:.0f} tok/s; one process with as many BLAS "
+        f"threads as a rank has {ranks.one_core:.0f}, ratio {ranks.ratio:.2f} (bar {bar}: {holds}); "
+        f"one with a thread a core {ranks.all_cores:.0f}"
     )
 
 
