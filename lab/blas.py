@@ -130,6 +130,12 @@ def preload() -> BlasReport:
     return _process()[0]
 
 
+def kernels() -> str | None:
+    """The processor whose kernels the BLAS in use has chosen; None where it does not say."""
+    library = _process()[1]
+    return None if library is None else _core(library) or None
+
+
 def single_threaded() -> AbstractContextManager[None]:
     """Products, NumPy's too, run on one thread inside, where the BLAS is an OpenBLAS. Uses may overlap.
 

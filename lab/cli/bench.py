@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,25 +13,35 @@ from lab.errors import LabError
 
 if TYPE_CHECKING:
     from lab.bench.both import DecodeFigures, TwinFigures
+    from lab.bench.dpo import DpoFigures
     from lab.bench.paint import PaintFigure
     from lab.bench.storage import StorageFigures
     from lab.bench.terminal import TerminalFigures
     from lab.bench.train import TrainFigures
 
-PARTS = ("decode", "twin", "train", "storage", "paint", "terminal")
+PARTS = ("decode", "twin", "train", "dpo", "storage", "paint", "terminal")
 
 
 def command(
     parts: Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(PARTS)}.")] = None,
     model: Annotated[str, typer.Option("--model", help="The small model of the decode figures.")] = "wick",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats: a look, not a measurement.")] = False,
+    peer_python: Annotated[
+        Path | None,
+        typer.Option("--peer-python", help="The Python of an environment with mlx-lm-lora, for dpo."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure decoding, training, storage, first paint and the terminal; takes several minutes.
 
+    The part dpo needs mlx-lm-lora in an environment of its own, and is left out where there is none:
+    python -m venv peer && peer/bin/pip install mlx-lm-lora==5.10.2 "mlx[cpu]"
+
     Example: lantern bench decode --json
+
+    Example: lantern bench dpo --peer-python peer/bin/python
     """
-    chosen = parts or list(PARTS)
+    chosen = parts or [part for part in PARTS if part != "dpo" or peer_python is not None]
     if unknown := [part for part in chosen if part not in PARTS]:
         raise LabError(f"bench: no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     figures: dict[str, object] = {}
@@ -40,6 +51,10 @@ def command(
         figures["twin"] = _twin(model, quick, as_json)
     if "train" in chosen:
         figures["train"] = _train(model, quick, as_json)
+    if "dpo" in chosen:
+        if peer_python is None:
+            raise LabError("bench dpo: give --peer-python, the Python of an environment with mlx-lm-lora")
+        figures["dpo"] = _dpo(peer_python, model, quick, as_json)
     if "storage" in chosen:
         figures["storage"] = _storage(quick, as_json)
     if "paint" in chosen:
@@ -165,6 +180,30 @@ def _show_train(figures: TrainFigures) -> None:
         f"threads as a rank has {ranks.one_core:.0f}, ratio {ranks.ratio:.2f} (bar {bar}: {holds}); "
         f"one with a thread a core {ranks.all_cores:.0f}"
     )
+
+
+def _dpo(peer_python: Path, model: str, quick: bool, quiet: bool) -> Sequence[DpoFigures]:
+    from lab.bench.dpo import dpo_figures
+
+    notice("DPO: the lab and mlx-lm-lora in turns over the same pairs, on two models; memory")
+    results = dpo_figures(peer_python, model, quick)
+    if not quiet:
+        for result in results:
+            _show_dpo(result)
+    return results
+
+
+def _show_dpo(result: DpoFigures) -> None:
+    rows = [
+        (bar.name, f"≤ {bar.bar:.2f}", number(bar.measured, 3), "holds" if bar.holds else "does not hold")
+        for bar in result.bars
+    ]
+    say(
+        f"{result.model}, {result.backend}: a step {result.first_step_s * 1e3:.0f} ms in the first epoch, "
+        f"{result.later_step_s * 1e3:.0f} ms later; mlx-lm-lora {result.peer_step_s * 1e3:.0f} ms; "
+        f"in processor time {result.first_ratio_cpu:.2f} and {result.later_ratio_cpu:.2f} of it"
+    )
+    show(table(("ours / mlx-lm-lora", "bar", "measured", ""), rows, right=(1, 2), title=result.model))
 
 
 def _storage(quick: bool, quiet: bool) -> StorageFigures:

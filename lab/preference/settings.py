@@ -127,5 +127,11 @@ def in_words(settings: ObjectiveSettings) -> str:
     return f"{settings.name} ({', '.join(said)})"
 
 
+def read_words(words: str) -> dict[str, str]:
+    """The constants that `in_words` tells, as text."""
+    told = words.partition(" (")[2].removesuffix(")")
+    return dict(part.split(" ", 1) for part in told.split(", ") if " " in part)
+
+
 def _field(key: str) -> str:
     return "lambda_" if key == "lambda" else key

@@ -76,7 +76,14 @@ class Trainer:
         settings, hooks = run.settings, run.hooks
         self._stateful = stateful(hooks)
         self._steering = Steering(
-            commands, run.ranks, log, pulse, self._stateful, self._checkpoint, self._set_learning_rate
+            commands,
+            run.ranks,
+            log,
+            pulse,
+            self._stateful,
+            self._checkpoint,
+            self._set_learning_rate,
+            self._forget_held_out,
         )
         self._order = make_order(settings, run.corpus)
         self.plan = make_plan(settings, run.corpus, self._order)
@@ -335,6 +342,11 @@ class Trainer:
         self._peak = peak
         now = learning_rate(peak, self._run.settings.schedule, self._step, self.plan.steps)
         return f"learning_rate is {peak:g} (now {now:.3g} by the schedule)"
+
+    def _forget_held_out(self) -> None:
+        """Look for the best anew: held-out losses so far are of another kind than those to come."""
+        self._best = self._evaluated = self._reference = None
+        self._misses = 0
 
     # Checkpoints: the first rank writes.
 

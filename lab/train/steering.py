@@ -28,7 +28,7 @@ def stateful(hooks: Hooks) -> dict[str, Any]:
 
 
 class Steering:
-    """Obeys commands between two steps; `checkpoint` and `set_learning_rate` are the loop's."""
+    """Obeys commands between two steps; `checkpoint` and what follows are the loop's."""
 
     def __init__(
         self,
@@ -39,9 +39,11 @@ class Steering:
         hooks: Mapping[str, Any],
         checkpoint: Callable[[str], None],
         set_learning_rate: Callable[[float], str],
+        forget_held_out: Callable[[], None],
     ) -> None:
         self._commands, self._ranks, self._log, self._pulse = commands, ranks, log, pulse
         self._hooks, self._checkpoint, self._set_learning_rate = hooks, checkpoint, set_learning_rate
+        self._forget_held_out = forget_held_out
 
     def obey(self, step: int, stop: str | None) -> str | None:
         """Do what was asked since the last call; the reason to stop, if there is one.
@@ -100,4 +102,8 @@ class Steering:
         if not name or owner not in self._hooks:
             known = ", ".join(["learning_rate", *(f"{hook}.…" for hook in self._hooks)])
             raise LabError(f"{key}: nothing of that name can be set; there are {known}")
-        return str(self._hooks[owner].set(name, value))
+        words = str(self._hooks[owner].set(name, value))
+        if owner == "objective":
+            # What is measured from now on is another quantity than the best of before.
+            self._forget_held_out()
+        return words

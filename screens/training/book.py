@@ -105,11 +105,13 @@ class RunBook:
         if record.source == "train" and (at_s := seconds_of(record.at)) is not None:
             self._pace.append((record.step, at_s))
         if record.source == "valid":
-            self.held_out(record.step, record.values.get("loss_nats"))
+            self.held_out(record.step, record.values.get("loss_nats"), record.values.get("best"))
 
-    def held_out(self, step: int, loss_nats: float | None) -> None:
-        """A held-out loss: the least is the best."""
-        if loss_nats is not None and (self.best is None or loss_nats < self.best[1]):
+    def held_out(self, step: int, loss_nats: float | None, best: float | None = None) -> None:
+        """A held-out loss, and whether the run took it for the best, which begins anew with another loss."""
+        if loss_nats is None:
+            return
+        if bool(best) if best is not None else self.best is None or loss_nats < self.best[1]:
             self.best = (step, loss_nats)
 
     def _event(self, record: EventRecord) -> None:

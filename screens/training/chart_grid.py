@@ -65,8 +65,8 @@ class ChartGrid(Grid):
     def _fill(self, slot: Widget, spec: ChartSpec, book: RunBook, others: Sequence[RunBook]) -> None:
         laid_over = spec.id == "loss" and bool(others)
         data = overlay([book, *others]) if laid_over else spec.draw(book)
-        title = f"Training loss of {1 + len(others)} runs" if laid_over else spec.title
-        slot.border_title = Content(f"{title} · {spec.unit}" if spec.unit else title)
+        title = f"Training loss of {1 + len(others)} runs" if laid_over else spec.heading(book)
+        slot.border_title = Content(title)
         last_step = data.last_step if laid_over else book.step
         slot.query_one(StepChart).show(data, last_step, self.cursor)
 

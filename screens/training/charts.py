@@ -17,13 +17,21 @@ FILTERED_S = "s_hat"
 
 @dataclass(frozen=True, slots=True)
 class ChartSpec:
-    """A chart: `draw` gives what is in it, `present` says whether the run has data for it."""
+    """A chart: `draw` gives what is in it, `present` says whether the run has data for it.
+
+    `unit` is a word, or depends on the run.
+    """
 
     id: str
     title: str
-    unit: str
+    unit: str | Callable[[RunBook], str]
     present: Callable[[RunBook], bool]
     draw: Callable[[RunBook], ChartData]
+
+    def heading(self, book: RunBook) -> str:
+        """Title and unit."""
+        unit = self.unit if isinstance(self.unit, str) else self.unit(book)
+        return f"{self.title} · {unit}" if unit else self.title
 
 
 def charts_of(book: RunBook) -> list[ChartSpec]:
@@ -184,20 +192,64 @@ def _memory(book: RunBook) -> ChartData:
     return ChartData(lines=(line,), from_zero=True, axis=bytes_words)
 
 
-def _rewards(book: RunBook) -> ChartData:
-    return ChartData(
+def _margins(kind: str) -> Callable[[RunBook], ChartData]:
+    """Rewards of one kind; those of different losses are different quantities and never share an axis."""
+    return lambda book: ChartData(
         lines=(
-            _line(book, "train", "rewards/margins", "margin", "first"),
-            _line(book, "train", "rewards/chosen", "chosen", "second"),
-            _line(book, "train", "rewards/rejected", "rejected", "third"),
+            _line(book, "train", f"{kind}/margins", "train", "first"),
+            _line(book, "valid", f"{kind}/margins", "held-out", "second"),
         ),
         rules=(Rule(0.0, "", "floor"),),
     )
 
 
+def _rewards(kind: str) -> Callable[[RunBook], ChartData]:
+    return lambda book: ChartData(
+        lines=(
+            _line(book, "train", f"{kind}/chosen", "chosen", "first"),
+            _line(book, "train", f"{kind}/rejected", "rejected", "third"),
+        ),
+        rules=(Rule(0.0, "", "floor"),),
+    )
+
+
+def _log_ratios(book: RunBook) -> ChartData:
+    return ChartData(
+        lines=(
+            _line(book, "train", "log_ratio/chosen", "chosen", "first"),
+            _line(book, "train", "log_ratio/rejected", "rejected", "third"),
+        ),
+        rules=(Rule(0.0, "reference", "floor"),),
+    )
+
+
 def _accuracy(book: RunBook) -> ChartData:
-    line = _line(book, "train", "rewards/accuracies", "chosen preferred", "first", percent)
-    return ChartData(lines=(line,), rules=(Rule(0.5, "chance", "floor"),), axis=_percent_mark)
+    return ChartData(
+        lines=(
+            _line(book, "train", "rewards/accuracies", "train", "first", percent),
+            _line(book, "valid", "rewards/accuracies", "held-out", "second", percent),
+        ),
+        rules=(Rule(0.5, "chance", "floor"),),
+        axis=_percent_mark,
+    )
+
+
+def _below(book: RunBook) -> ChartData:
+    line = _line(book, "train", "chosen_below_reference", "pairs", "first", percent)
+    return ChartData(lines=(line,), from_zero=True, axis=_percent_mark)
+
+
+def _reward_charts(kind: str, title: str, unit: str) -> tuple[ChartSpec, ChartSpec]:
+    present = _has("train", f"{kind}/margins")
+    return (
+        ChartSpec(f"{kind}-margins", f"{title} margin", unit, present, _margins(kind)),
+        ChartSpec(f"{kind}-rewards", f"{title}s", unit, present, _rewards(kind)),
+    )
+
+
+def loss_unit(book: RunBook) -> str:
+    """What a run's loss is told in: of a pair, or of a token."""
+    return "nats/token" if book.objective in ("", "sft") else "nats/pair"
 
 
 def _gradient(book: RunBook) -> ChartData:
@@ -218,8 +270,14 @@ def bytes_words(value: float) -> str:
 
 
 CHARTS: tuple[ChartSpec, ...] = (
-    ChartSpec("loss", "Loss", "nats/token", _has("train", "loss_nats"), _loss),
-    ChartSpec("rewards", "Rewards", "nats", _has("train", "rewards/margins"), _rewards),
+    ChartSpec("loss", "Loss", loss_unit, _has("train", "loss_nats"), _loss),
+    ChartSpec("log-ratios", "Log-ratios", "nats", _has("train", "log_ratio/chosen"), _log_ratios),
+    *_reward_charts("rewards", "Reward", "β × nats"),
+    *_reward_charts("orpo", "ORPO reward", "λ × nats/token"),
+    *_reward_charts("simpo", "SimPO reward", "β × nats/token"),
+    *_reward_charts("cpo", "CPO reward", "β × nats"),
+    ChartSpec("accuracy", "Chosen preferred", "", _has("train", "rewards/accuracies"), _accuracy),
+    ChartSpec("below", "Chosen below reference", "", _has("train", "chosen_below_reference"), _below),
     ChartSpec("share", "S: weights' share of bits", "", _has("scu", "s"), _share),
     ChartSpec("lambda", "λ", "log scale", _has("scu", "lambda"), _lambda),
     ChartSpec("entropy", "H_t on probes", "nats", lambda book: bool(entropy_sources(book)), _entropy),
@@ -230,7 +288,6 @@ CHARTS: tuple[ChartSpec, ...] = (
     ChartSpec(
         "behavioral", "Perplexity", "held out", _has("perplexity", "behavioral"), _perplexity("behavioral")
     ),
-    ChartSpec("accuracy", "Accuracy", "", _has("train", "rewards/accuracies"), _accuracy),
     ChartSpec("rate", "Learning rate", "", _has("train", "learning_rate"), _rate),
     ChartSpec("speed", "Tokens per second", "", _has("train", "tokens_per_second"), _speed),
     ChartSpec("memory", "Peak memory", "", _has("train", "peak_memory_bytes"), _memory),

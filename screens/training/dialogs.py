@@ -22,6 +22,8 @@ from lab.train.control import Command, parse_set
 from lab.train.outlook import Earlier, Outlook, outlook
 from screens.dialogs import ConfirmDialog, Dialog
 from screens.formats import clock, compact_number, plural, share, size
+from screens.training.book import RunBook
+from screens.training.losses import loss_choices
 from screens.training.start import Wanted, settings_of
 
 if TYPE_CHECKING:
@@ -57,17 +59,15 @@ class RollBackDialog(ConfirmDialog):
         super().__init__("Roll the run back?", text, "Roll back", "Leave it")
 
 
-def keys_of(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a run with these settings lets be changed, with the value it was started with."""
+def keys_of(book: RunBook) -> list[tuple[str, str, str]]:
+    """What a run lets be changed: (key, its value now, what the line is filled with)."""
+    settings = book.settings
     keys = [("learning_rate", _value(settings.get("learning_rate")))]
     scu = settings.get("scu")
     if isinstance(scu, Mapping):
         for gain in GAINS.get(str(scu.get("law", "pi")), GAINS["pi"]):
             keys.append((f"scu.{gain}", _value(scu.get(gain))))
-    objective = settings.get("objective_settings")
-    if isinstance(objective, Mapping):
-        keys += [(f"objective.{key}", _value(value)) for key, value in objective.items()]
-    return keys
+    return [(key, value, f"{key}=") for key, value in keys] + loss_choices(book)
 
 
 def _value(value: object) -> str:
@@ -83,12 +83,12 @@ class ChangeDialog(Dialog[Command]):
     ChangeDialog OptionList { height: auto; max-height: 9; border: none; padding: 0; margin-bottom: 1; }
     """
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, keys: Sequence[tuple[str, str, str]]) -> None:
         super().__init__()
         self._keys = keys
 
     def compose(self) -> ComposeResult:
-        widest = max((len(key) for key, _ in self._keys), default=0)
+        widest = max((len(key) for key, _, _ in self._keys), default=0)
         with Vertical() as box:
             box.border_title = Content("Change a setting")
             yield OptionList(
@@ -97,7 +97,7 @@ class ChangeDialog(Dialog[Command]):
                         Content(f"{safe_line(key):<{widest}}  ") + Content.styled(safe_line(value), "$muted"),
                         id=str(n),
                     )
-                    for n, (key, value) in enumerate(self._keys)
+                    for n, (key, value, _) in enumerate(self._keys)
                 ),
                 compact=True,
             )
@@ -108,9 +108,8 @@ class ChangeDialog(Dialog[Command]):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        key, _ = self._keys[event.option_index]
         box = self.query_one(Input)
-        box.value = f"{key}="
+        box.value = self._keys[event.option_index][2]
         box.focus()
         box.cursor_position = len(box.value)
 

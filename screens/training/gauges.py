@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
+from lab.preference.settings import read_words
 from lab.safetext import safe_line
 from screens.formats import MISSING, clip, clock, compact_number, join_fitting, rate, share, size
 from screens.training.book import RunBook
-from screens.training.charts import percent, watched_share
+from screens.training.charts import loss_unit, percent, watched_share
 from screens.training.hardware import Usage
+from screens.training.losses import loss_in_words, loss_name, reward_kind
 from screens.training.probe_gauges import against, probe_gauges, probe_words
 from screens.training.rows import state_of
 from screens.training.source import RunLine
@@ -20,6 +22,8 @@ from screens.widgets.gauge import heading
 
 REASON_LINES = 3
 STRIP_LINES = 5
+ALARM_LINES = 4
+FULL_RATIO_NATS = 10.0
 STATE_STYLES = {
     "tracking": "bold $success",
     "deadband hold": "bold $success",
@@ -38,9 +42,9 @@ def gauges(run: RunLine, book: RunBook, usage: Usage, width: int, *, dense: bool
     """
     blocks = [_progress(run, book, width)]
     for block in (
+        _preference(book, width),
         _controller(book, width, dense),
         probe_gauges(book, width, dense),
-        _preference(book, width),
         _held_out(book, width),
         _hardware(run, book, usage, width),
     ):
@@ -57,6 +61,10 @@ def strip(run: RunLine, book: RunBook, usage: Usage, width: int) -> Content:
         state, _ = controller
         parts = [f"S {_S(book)} of {_target(book)}", f"λ {compact_number(book.last('scu', 'lambda'))}", state]
         lines.append(Content.styled(join_fitting(parts, width), STATE_STYLES.get(state, "")))
+    elif book.has("train", "rewards/accuracies"):
+        alarm = next(_alarm(book, width, 1), None)
+        words = alarm or join_fitting(_preference_words(book), width)
+        lines.append(Content.styled(words, "bold $error" if alarm else "$foreground 85%"))
     else:
         lines.append(Content.styled(join_fitting(_held_out_words(book), width), "$foreground 85%"))
     if asked := probe_words(book):
@@ -127,19 +135,60 @@ def _controller(book: RunBook, width: int, dense: bool) -> list[Content]:
 
 
 def _preference(book: RunBook, width: int) -> list[Content]:
-    if not book.has("train", "rewards/margins"):
+    if not book.has("train", "rewards/accuracies"):
         return []
-    margin = book.last("train", "rewards/margins")
-    accuracy = book.last("train", "rewards/accuracies")
-    chosen, rejected = book.last("train", "rewards/chosen"), book.last("train", "rewards/rejected")
-    lines = [
-        heading("Preference", safe_line(book.objective), width),
-        Content(f"margin {compact_number(margin)} · chosen preferred {share(accuracy)}"),
-        Content(f"reward chosen {compact_number(chosen)} · rejected {compact_number(rejected)}"),
-    ]
-    if alarm := book.words.get("train", {}).get("alarm"):
-        lines += [Content.styled(line, "bold $error") for line in _wrapped(f"▲ {alarm}", width, 2)]
+    room = width - len("Preference ")
+    loss = [loss_name(book), *(f"{key} {value}" for key, value in read_words(loss_in_words(book)).items())]
+    lines = [heading("Preference", join_fitting(loss, room), width)]
+    lines += [Content.styled(line, "bold $error") for line in _alarm(book, width, ALARM_LINES)]
+    margin, accuracy = book.last("train", f"{reward_kind(book)}/margins"), _share(book, "train")
+    lines.append(Content(join_fitting([f"preferred {accuracy}", f"margin {compact_number(margin)}"], width)))
+    if book.has("valid", "rewards/accuracies"):
+        held_out = book.last("valid", f"{reward_kind(book)}/margins")
+        words = [f"held-out {_share(book, 'valid')}", f"margin {compact_number(held_out)}"]
+        lines.append(Content(join_fitting(words, width)))
+    if (chosen := book.last("train", "log_ratio/chosen")) is not None:
+        rejected = compact_number(book.last("train", "log_ratio/rejected"))
+        below = share(book.last("train", "chosen_below_reference"))
+        lines.append(heading("Chosen against reference", f"{compact_number(chosen)} nats", width))
+        lines.append(_around_zero(chosen, width))
+        lines.append(Content.styled(clip(f"{below} of pairs below · rejected {rejected}", width), "$muted"))
     return lines
+
+
+def _share(book: RunBook, source: str) -> str:
+    return share(book.last(source, "rewards/accuracies"))
+
+
+def _around_zero(nats: float, width: int) -> Content:
+    """A bar to the left (red) or right of the middle; full at ten nats."""
+    middle = width // 2
+    cells = round(min(1.0, abs(nats) / FULL_RATIO_NATS) * middle)
+    bar = ("━" * cells, "$error" if nats < 0 else "$success")
+    rest = ("─" * (middle - cells), "$foreground 15%")
+    side = ("─" * (width - middle - 1), "$foreground 15%")
+    zero = ("┃", "bold $foreground")
+    if nats < 0:
+        return Content.assemble(rest, bar, zero, side)
+    return Content.assemble(("─" * middle, "$foreground 15%"), zero, bar, rest)
+
+
+def _alarm(book: RunBook, width: int, most: int) -> Iterator[str]:
+    """The alarm; where there is only a line for it, what to do comes first."""
+    alarm = book.words.get("train", {}).get("alarm", "")
+    if most == 1:
+        message, _, remedy = alarm.partition("; ")
+        alarm = f"{remedy}: {message}" if remedy else message
+    if alarm:
+        yield from _wrapped(f"▲ {alarm}", width, most)
+
+
+def _preference_words(book: RunBook) -> list[str]:
+    margin = compact_number(book.last("train", f"{reward_kind(book)}/margins"))
+    words = [loss_name(book), f"preferred {_share(book, 'train')}", f"margin {margin}"]
+    if (chosen := book.last("train", "log_ratio/chosen")) is not None:
+        words.append(f"chosen {compact_number(chosen)} nats")
+    return words
 
 
 def _held_out_words(book: RunBook) -> list[str]:
@@ -158,9 +207,9 @@ def _held_out(book: RunBook, width: int) -> list[Content]:
     last = book.last("valid", "loss_nats")
     if last is None:
         return []
-    perplexity = compact_number(book.last("valid", "perplexity"))
-    lines = [heading("Held-out", f"{compact_number(last)} nats/token", width)]
-    rest = [f"perplexity {perplexity}"]
+    lines = [heading("Held-out", f"{compact_number(last)} {loss_unit(book)}", width)]
+    perplexity = book.last("valid", "perplexity")
+    rest = [] if perplexity is None else [f"perplexity {compact_number(perplexity)}"]
     if book.best is not None:
         rest.append(f"best {compact_number(book.best[1])} at {book.best[0]:,}")
     lines.append(Content(join_fitting(rest, width)))

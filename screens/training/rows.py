@@ -23,7 +23,7 @@ NAMED_FROM = 42
 TIMED_FROM = 60
 
 _STATE_STYLES = {"running": "good", "paused": "warn", "starting": "warn", "failed": "warn", "dead": "warn"}
-_LEVEL_STYLES = {"warning": "warn", "error": "warn"}
+_LEVEL_STYLES = {"warning": "warn", "error": "bad"}
 _NAME_WIDTH = 10
 
 

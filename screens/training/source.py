@@ -23,6 +23,12 @@ TREND_BUCKETS = 16
 STORED_BUCKETS = 1000
 SAMPLES_SHOWN = 100
 LOG_TAIL_BYTES = 4096
+WORDS = (
+    ("scu", ("state", "reason")),
+    ("probes", ("zone", "base_zone", "degenerate")),
+    ("train", ("loss", "alarm")),
+)
+"""What is told in words beside figures, by its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +194,10 @@ class RunSource:
             if series.points:
                 book.step = max(book.step, series.points[-1].step)
         if ("valid", "loss_nats") in book.series:
+            taken = book.series.get(("valid", "best"), Series()).points
+            flags = {point.step: point.greatest for point in taken}
             for point in book.series["valid", "loss_nats"].points:
-                book.held_out(point.step, point.least)
+                book.held_out(point.step, point.least, flags.get(point.step))
         await self._read_words(book)
         for event in await query(runs.run_events, run_id):
             book.events.append(Event(event.step, event.name, event.level, event.words, event.at))
@@ -201,7 +209,7 @@ class RunSource:
     async def _read_words(self, book: RunBook) -> None:
         from store.queries import runs
 
-        for source, names in (("scu", ("state", "reason")), ("probes", ("zone", "base_zone", "degenerate"))):
+        for source, names in WORDS:
             said: dict[str, str] = {}
             for name in names:
                 if history := await self._store.query(runs.metric_words, book.run_id, source, name):

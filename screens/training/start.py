@@ -33,6 +33,7 @@ class Wanted:
 
 def settings_of(wanted: Wanted) -> TrainSettings:
     """The settings of a run. Raises LabError naming what is wrong, the data and the model included."""
+    from lab.preference.settings import read_objective
     from lab.train.recipe import find_recipe, with_changes
 
     recipe = find_recipe(wanted.recipe)
@@ -45,7 +46,10 @@ def settings_of(wanted: Wanted) -> TrainSettings:
         "model": str(model.absolute()) if model.exists() else wanted.model,
         "name": wanted.name,
     }
-    return recipe.settings(**given)
+    settings = recipe.settings(**given)
+    if settings.objective != "sft":
+        read_objective(settings.objective, settings.objective_settings)
+    return settings
 
 
 async def look_closely(home: Home, settings: TrainSettings) -> Check:

@@ -72,7 +72,7 @@ class Steering:
                 self._send(run, command)
 
         if self._hears(run):
-            self._lab.push_screen(ChangeDialog(keys_of(book.settings)), change)
+            self._lab.push_screen(ChangeDialog(keys_of(book)), change)
 
     def send(self, run: RunLine, name: CommandName) -> None:
         from lab.train.control import Command

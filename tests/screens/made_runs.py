@@ -33,6 +33,7 @@ class MadeRun:
         self.folder.add_process(self.journal.path)
         self.log = RunLog(self.id, self.journal, Said())
         self._chance = random.Random(name)
+        self.loss, self.rewards, self.alarm = "dpo (beta 0.1)", "rewards", ""
         self.log.run(
             RunRecord(
                 id=self.id,
@@ -75,7 +76,8 @@ class MadeRun:
         """Further steps with figures such as a run has; held-out, controller and probes among them."""
         for _ in range(steps):
             self.step += 1
-            self.log.metric(self.step, "train", self._train_values(preference))
+            words = {"loss": self.loss, "alarm": self.alarm} if preference else None
+            self.log.metric(self.step, "train", self._train_values(preference), words)
             if scu and self.step % 5 == 0:
                 self._controller()
             if self.step % every == 0:
@@ -102,10 +104,13 @@ class MadeRun:
             chosen = -0.4 * done + self._chance.gauss(0, 0.05)
             margin = 1.4 * done + self._chance.gauss(0, 0.1)
             values |= {
-                "rewards/chosen": chosen,
-                "rewards/rejected": chosen - margin,
-                "rewards/margins": margin,
+                f"{self.rewards}/chosen": chosen,
+                f"{self.rewards}/rejected": chosen - margin,
+                f"{self.rewards}/margins": margin,
                 "rewards/accuracies": min(1.0, 0.5 + 0.5 * done),
+                "log_ratio/chosen": 10.0 * chosen,
+                "log_ratio/rejected": 10.0 * (chosen - margin),
+                "chosen_below_reference": min(1.0, 0.5 + done),
             }
         return values
 

@@ -36,7 +36,8 @@ class Displacement:
         return alarm, []
 
     def forget(self) -> None:
-        """Begin anew: the margins to come are in another unit."""
+        """Begin anew, quietly: the margins to come are in another unit."""
+        self._red = False
         self._ratios.clear()
         self._margins.clear()
 

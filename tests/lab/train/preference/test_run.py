@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 from pathlib import Path
@@ -10,10 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.train.control import parse_set, send
+from lab.train.control import Command, ControlReader, parse_set, send
 from lab.train.folder import RunFolder
+from lab.train.hooks import Preparation
+from lab.train.layers import make_trainable
+from lab.train.loop import Run, Trainer
+from lab.train.net import split
+from lab.train.preference.displacement import Displacement
+from lab.train.pulse import Pulse
+from lab.train.ranks import Ranks
+from lab.train.runlog import RunLog, Said
+from lab.train.wiring import build_hooks
 from store.home import Home
+from store.journal import Journal
 from tests.lab.train import runs
+from tests.lab.train.models import loaded
 from tests.lab.train.preference.pairs import pair_rows, write_pairs, write_rows
 from tests.lab.train.test_ranks import assert_same_weights
 
@@ -163,6 +175,65 @@ def test_full_weights_are_compared_with_those_before_the_first_update(data: Path
     # Computed anew after the kill, it is still that of the first weights: the margins are far from 0.
     assert (held_out[max(held_out)]["rewards/margins"] or 0) > 0.1
     assert reference_lines(home) == 27
+
+
+def run_here(root: Path, data: Path, commands: tuple[Command, ...] = (), **changes: Any) -> runs.Watch:
+    """A run in this process that hears these commands before its first step."""
+    home = Home.resolve(root / "home")
+    settings = given(data, **changes)
+    folder = runs.new_run(home, settings)
+    for command in commands:
+        send(folder, command)
+    model, ranks = loaded(), Ranks()
+    hooks = build_hooks(settings, model)
+    corpus = hooks.objective.read(model, settings)
+    preparation = Preparation(model, split(model.model), corpus, home.cache, ranks, lambda _: None)
+    hooks.objective.prepare(preparation)
+    make_trainable(model, settings)
+    run = Run(settings, folder, model, split(model.model), corpus, hooks, ranks)
+    with Journal.open(home, "test") as journal, Pulse(folder) as pulse:
+        folder.add_process(journal.path)
+        Trainer(run, RunLog(folder.run_id, journal, Said()), pulse, ControlReader(folder)).train()
+    return runs.Watch(home, folder)
+
+
+def test_a_switch_of_the_loss_holds_from_the_next_step_and_the_best_begins_anew(
+    data: Path, tmp_path: Path
+) -> None:
+    commands = tuple(
+        parse_set(text) for text in ("loss=cpo", "objective.alpha=0.5", "objective.gamma=1", "loss=nonsense")
+    )
+    watch = run_here(tmp_path, data, commands, grad_accumulation_steps=1, epochs=1.0, replay=None)
+    events = [(event.step, event.name, event.words) for event in watch.events()]
+    assert (0, "set", "the loss is cpo (beta 0.1, alpha 1) from the next step on") in events
+    assert (0, "set", "the loss is cpo (beta 0.1, alpha 0.5) from the next step on") in events
+    assert [name for _, name, _ in events].count("refused") == 2
+    held_out = watch.metrics("valid")
+    assert "rewards/margins" in held_out[0] and "cpo/margins" in held_out[max(held_out)]
+    # 0.69 nats of DPO at the start are no bar for CPO's losses, which are far above.
+    first_of_cpo = sorted(held_out)[1]
+    assert (held_out[first_of_cpo]["loss_nats"] or 0) > 10 and held_out[first_of_cpo]["best"] == 1.0
+    for values in watch.metrics().values():
+        assert "cpo/margins" in values and "rewards/margins" not in values and "log_ratio/chosen" in values
+
+
+def test_the_alarm_is_an_event_with_its_remedy_and_is_kept_over_a_kill() -> None:
+    watch = Displacement()
+    for step in range(9):
+        assert watch.hear(-1.0 - step, 0.1 * step, "dpo")[1] == []
+    again = Displacement()
+    again.restore(json.loads(json.dumps(watch.state())))
+    for one in (watch, again):
+        alarm, events = one.hear(-10.0, 0.9, "dpo")
+        assert alarm.level == "red"
+        ((name, level, words),) = events
+        assert (name, level) == ("alarm", "error")
+        assert "nats below the reference; switch the loss to dpop" in words and "-" not in words.split(":")[1]
+        assert one.hear(-11.0, 1.0, "dpo")[1] == []
+        assert [event[0] for event in one.hear(0.5, 1.1, "dpo")[1]] == ["alarm over"]
+    assert [event[0] for event in again.hear(-1.0, 1.2, "dpo")[1]] == []
+    watch.forget()
+    assert watch.state() == {"ratios": [], "margins": [], "red": False}
 
 
 @pytest.mark.slow
