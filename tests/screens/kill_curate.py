@@ -71,7 +71,7 @@ def _live(home: Path) -> None:
         os._exit(0)
 
 
-def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
+def one_life(home: Path, luck: random.Random) -> tuple[int, list[str], str]:
     """Judge for a few keys, then kill the lab some milliseconds after one more."""
     lab = ForkedLab(home)
     done = int(lab.wait(r"(\d+) done", patience_s=PATIENCE_S)[1])
@@ -89,7 +89,7 @@ def one_life(home: Path, luck: random.Random) -> tuple[list[str], str]:
     lab.send(key)
     time.sleep(luck.uniform(0.0, MOST_MS) / 1e3)
     lab.kill()
-    return acknowledged, KEYS[key]
+    return lab.pid, acknowledged, KEYS[key]
 
 
 def _press(lab: ForkedLab, key: str, card: str) -> str:
