@@ -113,7 +113,7 @@ class RunsScreen(LabScreen):
         bar.kind = self.kind
         bar.refresh()
         self.query_one("#entries-pane").border_title = Content("Runs & gates")
-        if self.source.is_open:
+        if self.source.is_open and self.is_current:
             self.lab.latest("read gates", self._reload)
 
     async def _reload(self) -> None:
