@@ -168,7 +168,7 @@ def _check_events(text: str, source: str) -> None:
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
             if depth > MAX_YAML_DEPTH:
-                raise LabError(f"{source}: line {line}: nested more than {MAX_YAML_DEPTH} levels deep")
+                raise LabError(f"{source}: line {line}: {TOO_DEEP}")
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
 
@@ -230,6 +230,9 @@ def yaml_fault(error: yaml.YAMLError) -> str:
     """A YAML error on one line, with its line number where it has one."""
     parts = [getattr(error, "context", None), getattr(error, "problem", None)]
     problem = " ".join(", ".join(part for part in parts if part).split()) or " ".join(str(error).split())
+    if "maximum nesting depth" in problem:
+        # Newer libyaml reads ahead and has a bound of its own, far above ours.
+        problem = TOO_DEEP
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark is not None else f"not YAML: {problem}"
 
@@ -239,3 +242,4 @@ def replace_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+TOO_DEEP = f"nested more than {MAX_YAML_DEPTH} levels deep"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lab.preference.desk import Card, Desk
     from lab.train.folder import RunFolder
     from screens.curate.card_texts import CardTexts
-    from store.queries.judgements import ListedPair, QueueFilter, Strategy
+    from store.queries.judgements import ListedPair, QueuedPair, QueueFilter, Strategy
     from store.records import JudgementRecord, Record, Verdict
 
 Place = Literal["card", "list"]
@@ -206,8 +206,13 @@ class CurateScreen(LabScreen):
 
     async def _feed(self, desk: Desk) -> None:
         """Bring more of the queue to the desk."""
-        limit = FED_AT_ONCE + desk.open_on_trail
-        desk.feed(await self.source.queue(desk.rater, self.strategy, self.which, limit))
+        desk.feed(await self._queued(desk))
+
+    async def _queued(self, desk: Desk) -> Sequence[QueuedPair]:
+        """The first of the queue; nothing of one that was changed for another while the store was asked."""
+        asked = self.strategy, self.which
+        found = await self.source.queue(desk.rater, *asked, FED_AT_ONCE + desk.open_on_trail)
+        return found if asked == (self.strategy, self.which) else ()
 
     async def _reload(self) -> None:
         """Figures and lists again, since something is new in the store; and a card, where there was none."""
@@ -579,8 +584,10 @@ class CurateScreen(LabScreen):
         self.lab.latest("change the queue", self._take_from_queue, desk)
 
     async def _take_from_queue(self, desk: Desk) -> None:
-        await self._feed(desk)
+        coming = await self._queued(desk)
+        # Back goes the open card before the queue comes, which may begin with that very one.
         desk.skip_open()
+        desk.feed(coming)
         self.left = await self.source.count_queue(desk.rater, self.strategy, self.which)
         if self._place == "card":
             await self._lay_out()

@@ -267,11 +267,13 @@ async def test_raters_have_logs_of_their_own(tmp_path: Path) -> None:
         assert screen.desk is not None and screen.desk.judged == 0 and screen.desk.undo() is None
 
 
-async def test_queues_and_filters_change_what_comes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0, 3])
+async def test_queues_and_filters_change_what_comes(tmp_path: Path, place: int) -> None:
+    """The one pair of the other queue comes, also where it is the very card that lies there."""
     records = judged_records(6)
     pairs = pairs_of(records)
-    special = dataclasses.replace(pairs[3], stratum="after tuned", score_gap=0.1)
-    records[records.index(pairs[3])] = special
+    special = dataclasses.replace(pairs[place], stratum="after tuned", score_gap=0.1)
+    records[records.index(pairs[place])] = special
     async with curate_lab(tmp_path, records) as (app, pilot, screen):
         await first_card(pilot, screen)
         await press(pilot, screen, "s")
