@@ -19,6 +19,7 @@ from lab.errors import LabError
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_YAML_DEPTH = 32
+TOO_DEEP = f"nested more than {MAX_YAML_DEPTH} levels deep"
 
 # The pure-Python parser reads the same language some ten times slower, where libyaml is missing.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -242,4 +243,3 @@ def replace_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-TOO_DEEP = f"nested more than {MAX_YAML_DEPTH} levels deep"

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.processes import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def start_lantern(home: Home, log: Path, *arguments: str) -> subprocess.Popen[by
             stdout=descriptor,
             stderr=descriptor,
             start_new_session=True,
-            env=_environment(home),
+            env=environment(LANTERN_HOME=str(home.path)),
         )
     except OSError as error:
         raise LabError(f"lantern {arguments[0]} cannot be started: {error.strerror or error}") from error
@@ -42,30 +43,32 @@ async def lantern(home: Home, *arguments: str) -> str:
 
     Cancelling ends the process. Raises LabError with its last line of complaint where it fails.
     """
+    try:
+        return await answer_of("-m", "screens.entry", *arguments, home=home)
+    except LabError as error:
+        said = str(error).removeprefix("lantern: ")
+        raise LabError(f"lantern {' '.join(arguments[:2])}: {said}") from error
+
+
+async def answer_of(*arguments: str, home: Home, given: str = "") -> str:
+    """What this Python prints when run so, with `given` on its stdin.
+
+    Cancelling ends the process. Raises LabError with its last line of complaint where it fails.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "screens.entry", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
+        *(sys.executable, *arguments),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=_environment(home),
+        env=environment(LANTERN_HOME=str(home.path)),
     )
     try:
-        printed, complaints = await process.communicate()
+        printed, complaints = await process.communicate(given.encode())
     except asyncio.CancelledError:
         process.terminate()
         await process.wait()
         raise
     if process.returncode:
         lines = complaints.decode("utf-8", "replace").strip().splitlines()
-        said = lines[-1] if lines else f"exit code {process.returncode}"
-        raise LabError(f"lantern {' '.join(arguments[:2])}: {said.removeprefix('lantern: ')}")
+        raise LabError(lines[-1] if lines else f"exit code {process.returncode}")
     return printed.decode("utf-8", "replace")
-
-
-def _environment(home: Home) -> dict[str, str]:
-    """This lab's home, and its code also where it was started from a checkout."""
-    return {
-        **os.environ,
-        "LANTERN_HOME": str(home.path),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }

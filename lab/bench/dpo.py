@@ -29,6 +29,7 @@ from lab.bench.models import LLAMA_50M, write_random_llama
 from lab.bench.train import WORDS
 from lab.blas import CORE_VARIABLE
 from lab.errors import LabError
+from lab.processes import environment
 
 BATCH = 4
 PROMPT_WORDS, ANSWER_WORDS = (20, 80), (10, 80)
@@ -180,8 +181,7 @@ class Side:
 def our_side(plan: Mapping[str, Any]) -> Iterator[Side]:
     """The lab's own process."""
     command = [sys.executable, "-m", "lab.bench.dpo_ours", json.dumps({"memory": False, **plan})]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with _started("the lab's side", command, environment) as side:
+    with _started("the lab's side", command, environment()) as side:
         yield side
 
 
@@ -189,10 +189,10 @@ def our_side(plan: Mapping[str, Any]) -> Iterator[Side]:
 def peer_side(python: Path, plan: Mapping[str, Any], core: str | None) -> Iterator[Side]:
     """The peer's process, on the BLAS and the processor kernels that ours runs on."""
     command = [str(python), str(Path(__file__).with_name("dpo_peer.py")), json.dumps(plan)]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    theirs = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     if core:
-        environment[CORE_VARIABLE] = core
-    with _started("mlx-lm-lora's side", command, environment) as side:
+        theirs[CORE_VARIABLE] = core
+    with _started("mlx-lm-lora's side", command, theirs) as side:
         yield side
 
 

@@ -28,6 +28,7 @@ from lab.bench.models import LLAMA_50M, write_random_llama
 from lab.models.load import LoadedModel, load
 from lab.models.mlx_lm_api import linear_to_lora_layers
 from lab.models.runtime import mx
+from lab.processes import environment
 from lab.train.settings import LoraParameters, TrainSettings, as_mapping
 
 BATCH = 4
@@ -282,13 +283,8 @@ def _process_speed(model: str, data: Path, home_path: Path, ranks: int, threads:
     home = Home.resolve(home_path)
     folder = create_run(home, as_mapping(_settings(model, data, masked=True)))
     command = [sys.executable, "-m", "lab.train.worker", "--home", str(home.path), "--run", str(folder.path)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "OMP_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
-    }
-    subprocess.run([*command, "--ranks", str(ranks)], env=environment, check=True, capture_output=True)
+    given = environment(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+    subprocess.run([*command, "--ranks", str(ranks)], env=given, check=True, capture_output=True)
     steps = [r for r in RunTail(home, folder).poll() if isinstance(r, MetricRecord) and r.source == "train"]
     tokens = sum(r.values["tokens"] or 0.0 for r in steps)
     return tokens / sum((r.values["step_ms"] or 0.0) / 1e3 for r in steps)

@@ -17,7 +17,7 @@ from lab.cli.asked import questions_of, refuse_unscorable
 from lab.cli.interchange import export_comparison, import_files, list_imports
 from lab.cli.judge import judge
 from lab.cli.output import HomeOption, JsonOption, emit, notice, say
-from lab.cli.stored import open_store
+from lab.cli.stored import LAST, one_stored, open_store
 from lab.cli.workbench import ModelOption
 from lab.errors import LabError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from store.records import ComparisonRecord
     from store.service import StoreService
 
-LAST = "last"
 STOPPED = 130
 LISTED = 50
 EXAMPLE = """Examples:
@@ -191,19 +190,12 @@ def show_comparison(
 
 
 def stored_comparison(store: StoreService, wanted: str) -> ComparisonRecord:
-    """The comparison of this id, of the only one that begins so, or the newest. Raises LabError."""
+    """The comparison so named, or the newest. Raises LabError where there is none or several."""
     from store.queries import comparison, find_comparisons
 
-    store.ingest()
-    found = store.query(find_comparisons, "" if wanted == LAST else wanted)
-    if not found:
-        none_yet = "there are no comparisons yet" if wanted == LAST else f"no comparison {wanted!r}"
-        raise LabError(f"{none_yet}: `lantern compare list` shows what there is")
-    if len(found) > 1 and wanted != LAST:
-        raise LabError(f"{len(found)} comparisons begin with {wanted!r}: give more of the id")
-    stored = store.query(comparison, found[0])
-    assert stored is not None
-    return stored
+    return one_stored(
+        store, wanted, ("comparison", "comparisons"), find_comparisons, comparison, "lantern compare list"
+    )
 
 
 def report(

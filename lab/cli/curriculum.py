@@ -12,8 +12,7 @@ import typer
 
 from lab.cli.curriculum_review import review
 from lab.cli.output import HomeOption, JsonOption, emit, notice, say, show, table
-from lab.cli.stored import open_store
-from lab.errors import LabError
+from lab.cli.stored import LAST, one_stored, open_store
 
 if TYPE_CHECKING:
     from lab.curriculum.run import Ending
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from store.records import CurriculumRecord
     from store.service import StoreService
 
-LAST = "last"
 LISTED = 50
 EXIT_CODES: dict[str, int] = {"finished": 0, "waiting": 3, "failed": 4, "stopped": 130}
 
@@ -206,21 +204,11 @@ def check_curriculum(
 
 def stored_curriculum(store: StoreService, wanted: str) -> CurriculumRecord:
     """The curriculum so named, or the newest. Raises LabError where there is none or several."""
-    from store.queries.curricula import curriculum, find_curricula, page_curricula
+    from store.queries.curricula import curriculum, find_curricula
 
-    store.ingest()
-    if wanted == LAST:
-        found = [row.id for row in store.query(page_curricula, 0, 1)]
-    else:
-        found = store.query(find_curricula, wanted)
-    if not found:
-        none_yet = "there are no curricula yet" if wanted == LAST else f"no curriculum {wanted!r}"
-        raise LabError(f"{none_yet}: `lantern curriculum list` shows what there is")
-    if len(found) > 1:
-        raise LabError(f"{len(found)} curricula are called {wanted!r}: give more of the id")
-    stored = store.query(curriculum, found[0])
-    assert stored is not None
-    return stored
+    return one_stored(
+        store, wanted, ("curriculum", "curricula"), find_curricula, curriculum, "lantern curriculum list"
+    )
 
 
 def _unfinished(store: StoreService, sha256: str) -> CurriculumRecord | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli.output import HomeOption, JsonOption, emit, notice, say, show, table
-from lab.cli.stored import matching_probes, one_probe, open_store
+from lab.cli.stored import LAST, matching_probes, one_probe, one_stored, open_store
 from lab.cli.workbench import ModelOption
 from lab.errors import LabError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from store.service import StoreService
 
 CORE, REPHRASED = "core", "rephrased"
-LAST, NONE = "last", "none"
+NONE = "none"
 STOPPED = 130
 LISTED = 50
 EXAMPLE = """Examples:
@@ -218,21 +218,10 @@ def import_distilled(
 
 def stored_distillation(store: StoreService, wanted: str) -> DistillationRecord:
     """The distillation so named, or the newest. Raises LabError where there is none or several."""
-    from store.queries.distilled import distillation, find_distillations, page_distillations
+    from store.queries.distilled import distillation, find_distillations
 
-    store.ingest()
-    if wanted == LAST:
-        found = [row.id for row in store.query(page_distillations, 0, 1)]
-    else:
-        found = store.query(find_distillations, wanted)
-    if not found:
-        none_yet = "there are no distillations yet" if wanted == LAST else f"no distillation {wanted!r}"
-        raise LabError(f"{none_yet}: `lantern distill list` shows what there is")
-    if len(found) > 1:
-        raise LabError(f"{len(found)} distillations are called {wanted!r}: give more of the id")
-    stored = store.query(distillation, found[0])
-    assert stored is not None
-    return stored
+    nouns = ("distillation", "distillations")
+    return one_stored(store, wanted, nouns, find_distillations, distillation, "lantern distill list")
 
 
 def report(store: StoreService, planned: DistillationRecord, *, as_json: bool = False) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli.asked import questions_of, refuse_unscorable
-from lab.cli.compare import LAST, STOPPED, stopping_politely
+from lab.cli.compare import STOPPED, stopping_politely
 from lab.cli.compare_live import clock
 from lab.cli.output import HomeOption, JsonOption, emit, notice, number, progress_bar, say, show, table
-from lab.cli.stored import open_store
+from lab.cli.stored import LAST, one_stored, open_store
 from lab.cli.workbench import ModelOption
 from lab.errors import LabError
 
@@ -377,17 +377,10 @@ def _tell(choice: Choice, by: Instrument, extra: dict[str, object], *, as_json: 
 
 
 def _stored_sweep(store: StoreService, wanted: str) -> SweepRecord:
+    """The sweep so named, or the newest. Raises LabError where there is none or several."""
     from store.queries.pairs import find_sweeps, sweep
 
-    store.ingest()
-    found = store.query(find_sweeps, "" if wanted == LAST else wanted)
-    if not found:
-        raise LabError("there are no sweeps yet" if wanted == LAST else f"no sweep {wanted!r}")
-    if len(found) > 1 and wanted != LAST:
-        raise LabError(f"{len(found)} sweeps begin with {wanted!r}: give more of the id")
-    record = store.query(sweep, found[0])
-    assert record is not None
-    return record
+    return one_stored(store, wanted, ("sweep", "sweeps"), find_sweeps, sweep)
 
 
 def _same(record: SweepRecord, by: Instrument) -> Instrument:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.compare import LAST, InstrumentOption
+from lab.cli.compare import InstrumentOption
 from lab.cli.output import HomeOption, JsonOption, emit, say
-from lab.cli.stored import open_store
+from lab.cli.stored import LAST, open_store
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 HTML, MARKDOWN = ".html", ".md"
 _NAME_CHARACTERS = 60
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
+    ),
+]
 
 app = typer.Typer(
     help="Write reports: files that say what was found, how, and how sure that is.",
@@ -33,12 +40,7 @@ def report_compare(
     comparison_id: Annotated[
         str, typer.Argument(metavar="ID", help=f"A comparison or an import: its id, a beginning, or {LAST}.")
     ] = LAST,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
-        ),
-    ] = None,
+    out: OutOption = None,
     instrument: InstrumentOption = None,
     left: Annotated[
         str | None, typer.Option(help="An import: the condition held as the base.", show_default=False)
@@ -65,8 +67,13 @@ def report_compare(
     with open_store(home) as store:
         report = _collected(store, comparison_id, instrument, left, right)
     files = _written(report, out or Path(), pairs)
+    _tell(files, as_json, id=report.id, instrument=report.instrument, version=report.version)
+
+
+def _tell(files: list[Path], as_json: bool, **about: str) -> None:
+    """Say what was written."""
     if as_json:
-        emit({"id": report.id, "instrument": report.instrument, "version": report.version, "files": files})
+        emit({**about, "files": files})
         return
     for file in files:
         say(f"written: {file}")
@@ -75,12 +82,7 @@ def report_compare(
 @app.command("run")
 def report_run(
     run: Annotated[str, typer.Argument(help="A run: its id, the end of it, its name, or last.")] = LAST,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
-        ),
-    ] = None,
+    out: OutOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
@@ -99,11 +101,7 @@ def report_run(
     plan = report.facts.run
     makers = {HTML: lambda: run_html(report), MARKDOWN: lambda: run_markdown(report)}
     files = _write(makers, out or Path(), _slug(f"run-{plan.name}", plan.id))
-    if as_json:
-        emit({"id": plan.id, "files": files})
-        return
-    for file in files:
-        say(f"written: {file}")
+    _tell(files, as_json, id=plan.id)
 
 
 @app.command("curriculum")
@@ -111,12 +109,7 @@ def report_curriculum(
     curriculum: Annotated[
         str, typer.Argument(help="A curriculum: its id, an end of it, its name, or last.")
     ] = LAST,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .html or .md file, or a folder for both; by default both go here.", show_default=False
-        ),
-    ] = None,
+    out: OutOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
@@ -124,32 +117,15 @@ def report_curriculum(
 
     Example: lantern report curriculum last --out ./reports
     """
+    from lab.cli.curriculum import stored_curriculum
     from lab.report.curriculum_data import collect_curriculum
     from lab.report.curriculum_pages import curriculum_html, curriculum_markdown
 
     with open_store(home) as store:
-        store.ingest()
-        report = collect_curriculum(store, _curriculum_id(store, curriculum))
+        report = collect_curriculum(store, stored_curriculum(store, curriculum).id)
     makers = {HTML: lambda: curriculum_html(report), MARKDOWN: lambda: curriculum_markdown(report)}
     files = _write(makers, out or Path(), _slug(f"curriculum-{report.plan.name}", report.plan.id))
-    if as_json:
-        emit({"id": report.plan.id, "files": files})
-        return
-    for file in files:
-        say(f"written: {file}")
-
-
-def _curriculum_id(store: StoreService, named: str) -> str:
-    from store.queries import curricula
-
-    if named == LAST:
-        newest = store.query(curricula.page_curricula, 0, 1)
-        found = [row.id for row in newest]
-    else:
-        found = store.query(curricula.find_curricula, named)
-    if not found:
-        raise LabError(f"no curriculum {named!r}: `lantern curriculum run FILE.yaml` begins one")
-    return found[0]
+    _tell(files, as_json, id=report.plan.id)
 
 
 def _collected(

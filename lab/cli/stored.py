@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lab.cli.output import notice
 from lab.errors import LabError
@@ -13,6 +13,11 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from store.queries import ProbeFilter, ProbeRow
     from store.service import StoreService
+
+Found = TypeVar("Found")
+
+LAST = "last"
+"""Names the newest of a kind."""
 
 
 @contextmanager
@@ -77,3 +82,28 @@ def one_probe(service: StoreService, probe_id: str, battery: str | None) -> Prob
     if len(exact) > 1:
         raise LabError(f"{probe_id} is in {', '.join(row.battery for row in exact)}: say --battery")
     return exact[0]
+
+
+def one_stored(
+    store: StoreService,
+    wanted: str,
+    nouns: tuple[str, str],
+    find: Callable[[Any, str], list[str]],
+    get: Callable[[Any, str], Found | None],
+    listing: str = "",
+) -> Found:
+    """The one so named, or the newest; `find` names them all, newest first, for "". `nouns`: one, and many.
+
+    Raises LabError where there is none or several, naming the command `listing` where there is one.
+    """
+    one, many = nouns
+    store.ingest()
+    found = store.query(find, "" if wanted == LAST else wanted)
+    if not found:
+        none_yet = f"there are no {many} yet" if wanted == LAST else f"no {one} {wanted!r}"
+        raise LabError(f"{none_yet}: `{listing}` shows what there is" if listing else none_yet)
+    if len(found) > 1 and wanted != LAST:
+        raise LabError(f"{len(found)} {many} are called {wanted!r} or begin with it: give more of the id")
+    stored = store.query(get, found[0])
+    assert stored is not None
+    return stored

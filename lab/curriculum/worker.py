@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.processes import environment
 from store.errors import StoreError
 from store.home import Home
 
@@ -24,18 +25,13 @@ FAILED, STOPPED = 1, 130
 def launch(home: Home, distillation_id: str, ranks: int, batch_size: int) -> list[subprocess.Popen[bytes]]:
     """Start `ranks` processes on a stored distillation; each has its share of the cores."""
     threads = str(max((os.cpu_count() or 1) // ranks, 1))
-    environment = {
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
+    given = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads} | environment()
     command = [sys.executable, "-m", "lab.curriculum.worker", "--home", str(home.path)]
     command += ["--distillation", distillation_id, "--batch-size", str(batch_size)]
     return [
         subprocess.Popen(
             [*command, "--part", f"{rank}/{ranks}"],
-            env=environment,
+            env=given,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from lab.errors import LabError
+from lab.processes import environment
 from lab.train.folder import RunFolder
 from store.home import Home
 
@@ -30,8 +31,7 @@ def launch(home: Home, folder: RunFolder, ranks: int = 1, *, gently: bool = Fals
             stdout=descriptor,
             stderr=descriptor,
             start_new_session=True,
-            # A run must find the lab also where it was started from a checkout.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment(),
         )
     except OSError as error:
         raise LabError(f"the training process cannot be started: {error.strerror or error}") from error

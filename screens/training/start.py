@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,23 +53,10 @@ async def look_closely(home: Home, settings: TrainSettings) -> Check:
     """Real batches and one measured step, from a process that loads the model. Raises LabError."""
     from lab.train.check import read_check
     from lab.train.settings import as_mapping
+    from screens.commands import answer_of
 
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "lab.train.check", "--home", str(home.path)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    try:
-        printed, complaints = await process.communicate(json.dumps(as_mapping(settings)).encode())
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        lines = complaints.decode("utf-8", "replace").strip().splitlines()
-        raise LabError(lines[-1] if lines else f"the check ended with exit code {process.returncode}")
+    given = json.dumps(as_mapping(settings))
+    printed = await answer_of("-m", "lab.train.check", "--home", str(home.path), home=home, given=given)
     return read_check(json.loads(printed.splitlines()[-1]))
 
 
