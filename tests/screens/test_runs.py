@@ -135,6 +135,7 @@ async def test_a_curriculum_is_gone_on_with_and_rolled_back_by_commands_of_their
         await until(pilot, lambda: "choose one" in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_a_command_of_the_lab_answers_or_says_its_fault(tmp_path: Path) -> None:
     home = Home.resolve(tmp_path / "home")
     assert json.loads(await lantern(home, "curriculum", "list", "--json")) == []

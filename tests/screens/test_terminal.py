@@ -155,6 +155,7 @@ def engines(home: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_terminal_takes_its_engine_along_and_loses_nothing(
     open_terminal: Open, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_many_killed_terminals_lose_nothing(open_terminal: Open, tmp_path: Path)
     kill_rounds(tmp_path, open_terminal, rounds=30, seed=4)
 
 
+@pytest.mark.slow
 def test_two_sides_are_compared_and_rated_blind_in_a_real_terminal(
     open_terminal: Open, tmp_path: Path
 ) -> None:

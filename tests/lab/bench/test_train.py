@@ -15,6 +15,7 @@ def model() -> str:
     return str(tiny_model("llama"))
 
 
+@pytest.mark.slow
 def test_both_sides_learn_the_same_tokens(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

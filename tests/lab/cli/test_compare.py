@@ -190,6 +190,7 @@ def test_another_instrument_reads_the_same_answers(
     assert other["summary"]["battery"]["overall"]["tuned"]["value"] == near(row["mean"])
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(
     capsys: pytest.CaptureFixture[str], tuned: Path, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def test_plain_demo_streams_answers_and_ends_with_the_table_and_the_store(tmp_pa
     assert str(tmp_path) in text.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_json_demo_is_one_document_equal_to_the_store(tmp_path: Path) -> None:
     result = lantern("demo", "--json", "--model", tiny_model("llama"), "--max-tokens", "64", home=tmp_path)
     document = json.loads(result.stdout)

@@ -39,6 +39,7 @@ def a_run(where: Home) -> str:
     return folder.run_id
 
 
+@pytest.mark.slow
 def test_every_checkpoint_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = ("--home", str(tmp_path / "home"))
     run_id = a_run(Home.resolve(tmp_path / "home"))

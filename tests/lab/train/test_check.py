@@ -58,6 +58,7 @@ def test_probes_given_away_are_named(settings: TrainSettings, tmp_path: Path) ->
     assert any(f"same prompt of probe core/{probe.id}" in line for line in seen.overlaps)
 
 
+@pytest.mark.slow
 def test_the_process_prints_the_report_and_one_line_for_a_fault(
     settings: TrainSettings, tmp_path: Path
 ) -> None:

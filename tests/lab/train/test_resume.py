@@ -98,6 +98,7 @@ def answers(watch: runs.Watch) -> dict[tuple[int, str, str | None], str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_in_the_same_weights(
     whole: tuple[Home, Path, RunFolder], tmp_path: Path
 ) -> None:
