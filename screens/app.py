@@ -25,6 +25,7 @@ from lab.safetext import safe_line, safe_text
 from screens.actions import BY_ID, SCREENS, ScreenSpec, bindings, screen_spec
 from screens.collector import Collector
 from screens.config import LabState, lasting_name, load_keymap, load_state, save_state
+from screens.keys_in_turn import KeysInTurn
 from screens.memory import resident_bytes
 from screens.prepare import prepare_all
 from screens.shell import LabScreen
@@ -79,6 +80,7 @@ class LanternApp(App[None]):
         self.windows = Windows(self)
         self._score: ScoreScreen | None = None
         self.collector = Collector()
+        self._keys = KeysInTurn(self, super().on_event)
         self.memory_bytes: int | None = None
         self._prepare = prepare
         self._start_screen = self._first_screen(start)
@@ -213,7 +215,10 @@ class LanternApp(App[None]):
         if isinstance(event, events.Paste):
             # The one door by which control codes could get into a text box.
             event.text = safe_text(event.text)
-        await super().on_event(event)
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
 
     # -- work ------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+FEWEST_WORKERS, MOST_WORKERS = 3, 8
 
 settings.register_profile("lab", deadline=None)
 settings.load_profile("lab")
@@ -20,3 +23,8 @@ def a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         patch.setenv("LANTERN_HOME", str(home))
         patch.delenv("LANTERN_MODEL", raising=False)
         yield home
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many a test waits for a terminal or another process."""
+    return min(max((os.cpu_count() or 1) + 1, FEWEST_WORKERS), MOST_WORKERS)

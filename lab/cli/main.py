@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a fault said in one line, 2 wrong usage, 130 stopped by Ct
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -104,7 +105,11 @@ def _app(open_lab: OpenLab) -> Callable[..., int | None]:
             bool, typer.Option("--serve", help="Open the lab in a browser on this machine.")
         ] = False,
         port: Annotated[int, typer.Option("--port", help="The port for --serve.")] = 8000,
+        version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
     ) -> None:
+        if version:
+            typer.echo(f"lantern {importlib.metadata.version('lantern-lab')}")
+            raise typer.Exit
         if home is not None:
             os.environ["LANTERN_HOME"] = str(home)
         if model is not None:

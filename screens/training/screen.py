@@ -184,7 +184,10 @@ class TrainingScreen(LabScreen):
         self._ids = ids
 
         async def page(offset: int, limit: int) -> Sequence[RunLine]:
-            return await source.page(ids[offset : offset + limit])
+            lines = await source.page(ids[offset : offset + limit])
+            if any(line.is_ahead_of_the_store for line in lines):
+                self.lab.store.ingest_soon()
+            return lines
 
         if chosen in ids:
             self.runs.cursor = ids.index(chosen)
@@ -196,8 +199,6 @@ class TrainingScreen(LabScreen):
         if not ids:
             self._choose_none()
         if self.run is not None:
-            if self.run.is_live:
-                self.lab.store.ingest_soon()
             folder = source.folder(self.run.id)
             self._usage = self._meter.measure(folder.read_heartbeat() if folder else None)
         if self._others:

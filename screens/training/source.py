@@ -52,6 +52,11 @@ class RunLine:
     def is_live(self) -> bool:
         return self.presence in ("running", "paused")
 
+    @property
+    def is_ahead_of_the_store(self) -> bool:
+        """Whether its journal may tell more than the store has read: it goes on, or its end is not known."""
+        return self.is_live or (self.presence == "ended" and not self.ending)
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:

@@ -185,6 +185,7 @@ def kill_rounds(home: Path, rounds: int, seed: int) -> None:
     service.close()
 
 
+@pytest.mark.slow
 def test_a_killed_engine_loses_nothing_it_reported(home: Path) -> None:
     kill_rounds(home, rounds=3, seed=1)
 

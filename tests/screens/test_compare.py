@@ -367,7 +367,12 @@ TOGETHER = "\n".join(text for name, text in HOSTILE.items() if name != "one long
 
 
 @pytest.mark.parametrize(
-    "text", [TOGETHER, HOSTILE["one long word"], HOSTILE["empty"]], ids=["all", "long", "empty"]
+    "text",
+    [
+        pytest.param(TOGETHER, id="all"),
+        pytest.param(HOSTILE["one long word"], id="long", marks=pytest.mark.slow),
+        pytest.param(HOSTILE["empty"], id="empty", marks=pytest.mark.slow),
+    ],
 )
 async def test_hostile_texts_are_shown_and_not_obeyed(text: str, tmp_path: Path) -> None:
     name = (text.replace("\n", " ").encode("utf-8", "replace").decode() or "empty")[:150]

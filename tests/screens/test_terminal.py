@@ -80,7 +80,7 @@ def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_pa
 
 def hostile_probe(probe_id: str, domain: str, prompt: str) -> ProbeRecord:
     probe = ProbeRecord(
-        battery="hostile", id=probe_id, domain=domain, prompt=prompt, sha256="", origin="user", at=utc_now()
+        battery="core", id=probe_id, domain=domain, prompt=prompt, sha256="", origin="user", at=utc_now()
     )
     return replace(probe, sha256=probe_sha256(probe))
 
@@ -94,6 +94,7 @@ def test_hostile_probes_reach_the_screen_but_not_the_terminal(open_terminal: Ope
     terminal.keys("/")
     terminal.type("H0")
     terminal.keys("Enter")
+    terminal.wait(lambda screen: "H00" in screen and "P01_IDENTITY" not in screen)
     for _ in HOSTILE:
         terminal.keys("j")
         screen = terminal.screen(styles=True)

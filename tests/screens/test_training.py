@@ -56,6 +56,20 @@ def step_of(screen: TrainingScreen) -> int:
     return screen.book.step if screen.book is not None else -1
 
 
+async def test_the_list_learns_how_a_run_ended_that_it_saw_end_before(tmp_path: Path) -> None:
+    """The heartbeat says that a run is over before the store has read why."""
+    home = Home.resolve(tmp_path)
+    run = MadeRun(home, "river")
+    run.train(10)
+    run.beat()
+    async with train_screen(home) as (app, pilot, screen):
+        await until(pilot, lambda: step_of(screen) == 10)
+        run.beat("ended")
+        await until(pilot, lambda: "ended" in screen_text(app).splitlines()[3])
+        run.end("stopped", "asked to stop")
+        await until(pilot, lambda: "stopped" in screen_text(app).splitlines()[3])
+
+
 async def test_a_run_is_listed_charted_and_followed_as_it_is_written(tmp_path: Path) -> None:
     home = Home.resolve(tmp_path)
     live = MadeRun(home, "river", scu=SCU)

@@ -249,6 +249,7 @@ def finished_answers(service: StoreService, comparison_id: str) -> dict[tuple[st
     return found
 
 
+@pytest.mark.slow
 def test_equal_sides_give_equal_texts_and_no_difference(tmp_path: Path) -> None:
     idle = write_adapter(tmp_path / "idle", WICK, strength=0.0)
     arguments = ("--limit", "8", "--max-tokens", "32", "--json")
@@ -265,6 +266,7 @@ def test_equal_sides_give_equal_texts_and_no_difference(tmp_path: Path) -> None:
         assert [row.same_text for row in rows] == [True] * 8
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_in_two_passes(tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ("--limit", "6", "--samples", "2", "--max-tokens", "12", "--json", "--out", str(out))
@@ -364,6 +366,7 @@ def test_faults_are_one_line(
     assert ran.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_adapter_that_changed_cannot_go_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = tiny_model("llama")
     folder = write_adapter(tmp_path / "tuned", model)

@@ -42,6 +42,7 @@ def test_json_streams_every_token_and_the_store_holds_the_same(tmp_path: Path) -
     assert all(len(token["alternatives"]) == 5 for token in tokens)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(tmp_path: Path) -> None:
     def answer(seed: str) -> str:
         arguments = ("--model", tiny_model("llama"), "--preset", "explore", "--max-tokens", "24", "--json")

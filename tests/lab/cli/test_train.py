@@ -74,6 +74,7 @@ def test_a_run_in_the_foreground_ends_with_an_adapter_and_a_history(home: Path, 
     assert b"--allow-repeats" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_detached_run_is_told_what_to_do_from_elsewhere(home: Path, data: Path) -> None:
     started = json.loads(train(home, data, "--epochs", "400", "--allow-repeats", "--detach", "--json").stdout)
     folder = the_run(home)

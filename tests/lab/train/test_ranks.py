@@ -82,8 +82,9 @@ def test_commands_reach_every_rank_before_the_same_step(tmp_path: Path) -> None:
     assert max(rates) == events["stopped"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the ranks by /proc")
-@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_dead_rank_ends_the_run_which_can_be_gone_on_with(tmp_path: Path, victim: int) -> None:
     home = Home.resolve(tmp_path / "home")
     data = runs.write_data(tmp_path / "data", train=23)

@@ -117,6 +117,7 @@ def test_thirty_kills_leave_no_trace(whole: tuple[Home, Path, RunFolder], tmp_pa
     assert_told_once(home, folder, whole)
 
 
+@pytest.mark.slow
 def test_only_the_newest_states_are_kept_and_every_adapter(whole: tuple[Home, Path, RunFolder]) -> None:
     folder = whole[2]
     kept = [step_of(path) for path in resumable(folder.checkpoints)]

@@ -170,7 +170,10 @@ def test_both_perplexities_are_those_of_the_weights(done: Done) -> None:
     assert values[12]["general_change_percent"] == pytest.approx(100 * (after / before - 1), abs=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+@pytest.mark.parametrize(
+    "kind",
+    ["lora", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dora", "full"))],
+)
 def test_the_base_is_the_untuned_model_also_for_a_run_that_goes_on_from_another(
     done: Done, tmp_path: Path, kind: str
 ) -> None:
@@ -200,7 +203,7 @@ def test_the_base_is_the_untuned_model_also_for_a_run_that_goes_on_from_another(
     assert len(base) == len(tuned) == 2
 
 
-@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize("stop", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_under_the_floor_for_so_many_looks_it_warns_or_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: bool
 ) -> None:
@@ -243,6 +246,7 @@ def test_bounds_on_perplexity_are_told_when_they_are_crossed(done: Done) -> None
     assert monitor._crossed(50, "behavioral", 10.1, 1.0) == []
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_decoded_trains_without_answers(tmp_path: Path, monkeypatch: Any) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no cache for this model")
