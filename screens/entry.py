@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 ESCAPE_DELAY_MS = "10"
+FRAMES_PER_SECOND = "120"
 
 
 def main() -> None:
@@ -47,6 +48,8 @@ def open_lab(home: Path | None = None, model: str | None = None, demo: bool = Fa
     if not os.environ.get("SSH_CONNECTION"):
         # Textual's own knob, read when it is imported: how long after Escape the rest of a sequence may come.
         os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_MS)
+        # Another: what changes is painted at the next frame only, and a key waits for up to one.
+        os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)
     from screens.app import LanternApp
     from store.errors import StoreError
     from store.home import Home

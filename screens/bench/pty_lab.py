@@ -157,7 +157,9 @@ def _plain(control: re.Match[bytes]) -> bytes:
     return CURSOR.encode() if control[0].endswith(b"m") and _CURSOR_STYLE in control[0] else b""
 
 
-_FOREIGN = frozenset(("COLUMNS", "LINES", "SSH_CONNECTION", "SSH_TTY", "NO_COLOR", "TMUX", "ESCDELAY"))
+_FOREIGN = frozenset(
+    ("COLUMNS", "LINES", "SSH_CONNECTION", "SSH_TTY", "NO_COLOR", "TMUX", "ESCDELAY", "TEXTUAL_FPS")
+)
 
 
 def _spent(pid: int) -> tuple[float, float] | None:
