@@ -26,11 +26,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFigures:
-    """What one BLAS gave: stream costs (`StreamCost` fields), and battery gains (`BatteryGain` fields)."""
+    """What one BLAS gave: fields of `StreamCost`, of `BatteryGain`, and of `DistillGain` with `holds`."""
 
     backend: str
     streams: tuple[dict[str, Any], ...]
     batteries: tuple[dict[str, Any], ...]
+    distillation: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,13 @@ def twin_figures_by_blas(plan: TwinPlan = TwinPlan()) -> tuple[TwinFigures, ...]
 
 def _work(asked: Mapping[str, Any]) -> DecodeFigures:
     from lab.bench.decode import battery_gain, stream_cost
+    from lab.bench.distill import distill_gain
     from lab.bench.models import write_random_llama
     from lab.decode.types import Sampling
     from lab.kernels import load as load_kernel
     from lab.models.load import load
     from lab.probes import shipped
+    from lab.sampling import presets
 
     plan = Plan(**asked)
     greedy, default = Sampling(temperature=0.0), Sampling()
@@ -79,13 +82,19 @@ def _work(asked: Mapping[str, Any]) -> DecodeFigures:
         streams += [
             stream_cost(llama, sampling, tokens=16, turns=plan.llama_turns) for sampling in (greedy, default)
         ]
-    prompts = [probe.prompt for probe in shipped() if probe.battery == "core"][: plan.prompts]
-    kernel = ("lantern", load_kernel("lantern").text)
+    probes = [probe for probe in shipped() if probe.battery == "core"][: plan.prompts]
+    prompts = [probe.prompt for probe in probes]
+    kernel = load_kernel("lantern")
     batteries = [
-        battery_gain(wick, prompts, condition, default) for condition in (("baseline", None), kernel)
+        battery_gain(wick, prompts, condition, default)
+        for condition in (("baseline", None), (kernel.name, kernel.text))
     ]
+    distillation = distill_gain(wick, probes, kernel, presets()["distill"])
     return DecodeFigures(
-        wick.backend, tuple(map(asdict, streams)), tuple(asdict(battery) for battery in batteries)
+        wick.backend,
+        tuple(map(asdict, streams)),
+        tuple(map(asdict, batteries)),
+        asdict(distillation) | {"holds": distillation.holds},
     )
 
 

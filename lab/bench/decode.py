@@ -131,8 +131,8 @@ def battery_gain(
     rows = [
         Row(render(loaded, prompt, kernel).token_ids, sampling, seed) for seed, prompt in enumerate(prompts)
     ]
-    _warm_up(loaded, peer_model)
-    ours, peer = _Side(), _Side()
+    warm_up(loaded, peer_model)
+    ours, peer = Side(), Side()
     steps = batch(loaded, rows, batch_size=batch_size, prefix_cache=PrefixCache())
     for row in rows:
         with usual_threads(), peer.working():
@@ -167,7 +167,7 @@ def battery_gain(
     )
 
 
-class _Side:
+class Side:
     """What one side has made of the battery so far, and what it took."""
 
     def __init__(self) -> None:
@@ -229,7 +229,7 @@ def random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
     return rng.choices(ordinary, k=PROMPT_TOKENS)
 
 
-def _warm_up(loaded: LoadedModel, peer_model: Any) -> None:
+def warm_up(loaded: LoadedModel, peer_model: Any) -> None:
     ids = list(render(loaded, "Hello.").token_ids)
     for _ in stream(loaded, ids, Sampling(max_tokens=4), seed=0):
         pass

@@ -105,6 +105,13 @@ def _show_decode(result: DecodeFigures) -> None:
     headers = ("conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain")
     title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one; {lab}"
     show(table(headers, batteries, right=(1, 2, 3, 4), title=title))
+    made = result.distillation
+    bar, holds = _against(made["bar"], made["holds"], "≥")
+    say(
+        f"distillation under {made['kernel']}, kept and scored, at batch {made['batch_size']}: "
+        f"{made['ours_answers_per_s']:.2f} answers/s against {made['peer_answers_per_s']:.2f}, "
+        f"gain {made['gain']:.2f} (bar {bar}: {holds})\n"
+    )
 
 
 def _twin(model: str, quick: bool, quiet: bool) -> Sequence[TwinFigures]:

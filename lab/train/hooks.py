@@ -136,6 +136,22 @@ class Findings:
     stop: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Updates made to learn what λ can do, and taken back: `updates` of them under each of `lambdas`."""
+
+    lambdas: tuple[float, ...]
+    updates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What came of a trial under one λ: what λ is to move, before the first update and after each; losses."""
+
+    watched: Sequence[float]
+    losses_nats: Sequence[float]
+
+
 class Regularizer(Protocol):
     """A term of λ on the trainable weights, and the controller that moves λ."""
 
@@ -144,6 +160,18 @@ class Regularizer(Protocol):
 
     def begin(self, initial: Tree, planned_tokens: int) -> None:
         """Hear the weights before the first step, also when a run is gone on with."""
+
+    def trial(self, step: int) -> Trial | None:
+        """What is to be tried before the step behind `step`; None: nothing."""
+
+    def hold(self, lambda_: float) -> None:
+        """Use this λ for the updates of a trial."""
+
+    def watch(self, trainable: Tree) -> float:
+        """What λ is to move, of these weights."""
+
+    def judge(self, trails: Sequence[Trail], trainable: Tree) -> Findings:
+        """Hear what came of a trial, one trail for each of its λ; the weights are again what they were."""
 
     def penalty(self, trainable: Tree) -> Array | None:
         """The coupled term, a scalar in nats per token, added to the step's loss; None: there is none."""

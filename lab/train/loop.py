@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from mlx.utils import tree_flatten
 
 from lab.models.adapters import read_adapter
 from lab.models.load import LoadedModel
@@ -24,7 +25,7 @@ from lab.train.control import ControlReader
 from lab.train.data.ledger import write_ledger
 from lab.train.evaluation import Evaluation, chosen_items, evaluate, improvement
 from lab.train.folder import RunFolder
-from lab.train.hooks import Corpus, Findings, Hooks, MonitorContext
+from lab.train.hooks import Corpus, Findings, Hooks, MonitorContext, Regularizer, Trail
 from lab.train.layers import Dice, adapter_settings
 from lab.train.machine import Machine
 from lab.train.net import Net
@@ -66,6 +67,17 @@ class Run:
     corpus: Corpus
     hooks: Hooks
     ranks: Ranks
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a step read: rows, replayed ones; tokens, those learned, those with padding."""
+
+    rows: int = 0
+    replayed: int = 0
+    tokens: int = 0
+    learned: int = 0
+    padded: int = 0
 
 
 class Trainer:
@@ -122,6 +134,7 @@ class Trainer:
             if stopped is not None:
                 return self._end("stopped", stopped)
             try:
+                self._try_out()
                 self._make_step()
             except DivergedError as error:
                 return self._end("failed", f"{error} at step {self._step + 1}: lower the learning rate")
@@ -168,20 +181,9 @@ class Trainer:
         """One update, and what it measured."""
         began_s = time.perf_counter()
         self._pulse.say("training", self._step)
-        rows, tokens, counted, padded, replayed = 0, 0, 0, 0, 0
         epoch = self._micro_batches / self._order.batches_per_epoch
-        for micro in range(self._run.settings.grad_accumulation_steps):
-            if self._micro_batches == self.plan.micro_batches:
-                break
-            items, replay_rows = self._next_items()
-            rows, replayed = rows + len(items), replayed + replay_rows
-            tokens += sum(item.length for item in items)
-            counted += sum(item.learned for item in items)
-            padded += len(items) * items[-1].length
-            self._run.hooks.objective.foresee(self._run.net, items, self._run.ranks)
-            self._dice.throw(self._run.settings.seed, self._step, micro, self._run.ranks.rank)
-            self._stepper.add(items[self._run.ranks.rank :: self._run.ranks.size])
-        rate = learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
+        read = self._add_micro_batches()
+        rate = self._rate()
         result = self._stepper.update(rate)
         self._step += 1
         seconds = time.perf_counter() - began_s
@@ -196,14 +198,14 @@ class Trainer:
                 "learning_rate": rate,
                 "grad_norm": result.grad_norm,
                 "penalty_nats": result.penalty_nats,
-                "tokens": counted,
-                "tokens_per_second": counted / seconds,
-                "read_tokens_per_second": tokens / seconds,
+                "tokens": read.learned,
+                "tokens_per_second": read.learned / seconds,
+                "read_tokens_per_second": read.tokens / seconds,
                 "step_ms": seconds * 1e3,
                 "epoch": epoch,
-                "examples": rows,
-                "padded_share": 1.0 - tokens / padded,
-                "replay_share": replayed / rows,
+                "examples": read.rows,
+                "padded_share": 1.0 - read.tokens / read.padded,
+                "replay_share": read.replayed / read.rows,
                 "peak_memory_bytes": self._peak_memory(),
                 **self._machine.read(),
                 **result.metrics,
@@ -212,6 +214,56 @@ class Trainer:
             found.words,
         )
         self._observe(result.loss_nats)
+
+    def _add_micro_batches(self) -> _Read:
+        """The gradients of the next step's micro-batches."""
+        read = _Read()
+        for micro in range(self._run.settings.grad_accumulation_steps):
+            if self._micro_batches == self.plan.micro_batches:
+                break
+            items, replayed = self._next_items()
+            read.rows, read.replayed = read.rows + len(items), read.replayed + replayed
+            read.tokens += sum(item.length for item in items)
+            read.learned += sum(item.learned for item in items)
+            read.padded += len(items) * items[-1].length
+            self._run.hooks.objective.foresee(self._run.net, items, self._run.ranks)
+            self._dice.throw(self._run.settings.seed, self._step, micro, self._run.ranks.rank)
+            self._stepper.add(items[self._run.ranks.rank :: self._run.ranks.size])
+        return read
+
+    def _rate(self) -> float:
+        """The learning rate of the next update."""
+        return learning_rate(self._peak, self._run.settings.schedule, self._step, self.plan.steps)
+
+    def _try_out(self) -> None:
+        """What the regularizer asks to be tried: the coming steps under several λ, each taken back."""
+        regularizer = self._run.hooks.regularizer
+        trial = regularizer.trial(self._step) if regularizer is not None else None
+        if regularizer is None or trial is None:
+            return
+        trails = [self._tried(regularizer, lambda_, trial.updates) for lambda_ in trial.lambdas]
+        found = regularizer.judge(trails, self._run.net.model.trainable_parameters())
+        self._note(regularizer.name, found)
+
+    def _tried(self, regularizer: Regularizer, lambda_: float, updates: int) -> Trail:
+        """The next `updates` steps under one λ; weights, optimizer and place in the data are put back."""
+        model, optimizer = self._run.net.model, self._stepper.optimizer
+        weights, moments = list(tree_flatten(model.trainable_parameters())), optimizer_arrays(optimizer)
+        place = (self._step, self._micro_batches)
+        regularizer.hold(lambda_)
+        watched, losses = [regularizer.watch(model.trainable_parameters())], []
+        for _ in range(min(updates, self.plan.steps - self._step)):
+            self._add_micro_batches()
+            try:
+                losses.append(self._stepper.update(self._rate()).loss_nats)
+            except DivergedError:
+                break
+            self._step += 1
+            watched.append(regularizer.watch(model.trainable_parameters()))
+        self._step, self._micro_batches = place
+        model.load_weights(weights, strict=False)
+        restore_optimizer(optimizer, moments)
+        return Trail(watched, losses)
 
     def _peak_memory(self) -> int:
         """The most that MLX has held so far; decoding for a monitor begins to count anew."""
@@ -340,8 +392,7 @@ class Trainer:
     def _set_learning_rate(self, peak: float) -> str:
         """Change the peak; the schedule's shape carries on."""
         self._peak = peak
-        now = learning_rate(peak, self._run.settings.schedule, self._step, self.plan.steps)
-        return f"learning_rate is {peak:g} (now {now:.3g} by the schedule)"
+        return f"learning_rate is {peak:g} (now {self._rate():.3g} by the schedule)"
 
     def _forget_held_out(self) -> None:
         """Look for the best anew: held-out losses so far are of another kind than those to come."""

@@ -27,7 +27,7 @@ FULL_RATIO_NATS = 10.0
 STATE_STYLES = {
     "tracking": "bold $success",
     "deadband hold": "bold $success",
-    "measuring": "bold $secondary",
+    "measured": "bold $secondary",
     "pinned low": "bold $warning",
     "pinned high": "bold $warning",
     "no authority": "bold $error",

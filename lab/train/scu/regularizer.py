@@ -1,7 +1,8 @@
 """The control loop in a training run: measure S, move λ, and let λ act on the weights.
 
-A run goes through three phases: λ at its start, a pulse between λ's bounds that measures the plant, and the
-closed loop. Everything that decides λ is in `state`, so a resumed run goes on bit for bit.
+A run goes through three phases: λ at its start; a pulse that measures the plant, some updates under either
+bound of λ which are then taken back, so that nothing learned is lost to it; and the closed loop. Everything
+that decides λ is in `state`, so a resumed run goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.models.runtime import mx, tree_flatten, tree_map
-from lab.train.hooks import Array, Findings, Tree
+from lab.train.hooks import Array, Findings, Trail, Tree, Trial
 from lab.train.scu import legacy, pi
 from lab.train.scu.authority import Authority, growth_per_step, judge
 from lab.train.scu.control import Update
@@ -29,6 +30,10 @@ WATCHED_UPDATES = 5
 """How many updates on a bound without effect are taken for a loss of authority."""
 
 
+FEWEST_UPDATES = 2
+"""A slope needs so many after the first, before which weights may not have moved at all."""
+
+
 class Scu:
     """A regularizer in the sense of `lab.train.hooks`, under the law, actuator and prior of its settings."""
 
@@ -41,7 +46,7 @@ class Scu:
         self._steps = 0
         self._losses: list[float] = []
         self._since = 0
-        self._pulse: list[float] = []
+        self._pulsed = not settings.pulse_steps
         self._authority: Authority | None = None
         self._trail: deque[tuple[int, float]] = deque(maxlen=WATCHED_UPDATES)
         self._said = ""
@@ -76,18 +81,51 @@ class Scu:
         self._steps += 1
         self._losses.append(loss_nats)
         self._since += 1
-        if self._settings.pulse_steps and self._steps <= self._settings.pulse_after:
-            return self._opening_step()
-        if self._pulsing:
-            return self._pulse_step(loss_nats, trainable)
-        if self._since < self._settings.interval:
+        if not self._pulsed or self._since < self._settings.interval:
             return Findings()
-        finite = [loss for loss in self._losses if math.isfinite(loss)]
-        reading = self._read(sum(finite) / len(finite) if finite else math.nan, trainable)
+        reading = self._read(_mean(self._losses), trainable)
         self._trail.append((step, self._watched(reading)))
         update = self._update(reading, self._since)
         self._losses, self._since = [], 0
         return self._findings(reading, update)
+
+    def trial(self, step: int) -> Trial | None:
+        """The pulse: the same updates under the lower and under the upper bound of λ."""
+        if self._pulsed or self._steps < self._settings.pulse_after:
+            return None
+        control = self._settings.control
+        return Trial((control.lambda_min, control.lambda_max), self._settings.pulse_steps)
+
+    def hold(self, lambda_: float) -> None:
+        """The λ of a trial."""
+        self._lambda = mx.array(lambda_)
+
+    def watch(self, trainable: Tree) -> float:
+        """ParamBPT, raw or from initialization, bits per token."""
+        return self._watched(self._read(math.nan, trainable))
+
+    def judge(self, trails: Sequence[Trail], trainable: Tree) -> Findings:
+        """The pulse is over: say what λ can move, and start the law."""
+        low, high = trails
+        self._pulsed, self._losses, self._since = True, [], 0
+        reading = self._read(_mean(low.losses_nats), trainable)
+        if min(len(low.losses_nats), len(high.losses_nats)) < FEWEST_UPDATES:
+            self._lambda = mx.array(self._lambda_now())
+            words = "the pulse on λ was too short to tell what it can move"
+            return Findings(events=(("authority", "warning", words),))
+        self._authority = self._judged(reading, _growth(low.watched), _growth(high.watched))
+        needed, control = self._authority.lambda_needed, self._settings.control
+        if self._settings.auto_start and needed is not None and isinstance(self._state, PIState):
+            start = min(max(needed, control.lambda_min), control.lambda_max)
+            self._state = PIState(u=math.log(start))
+        self._lambda = mx.array(self._lambda_now())
+        level: EventLevel = "info" if self._authority.enough else "warning"
+        words = f"{'authority' if self._authority.enough else 'no authority'}: {self._authority.reason}"
+        return Findings(
+            values=_reading_values(reading) | {"lambda": float(self._lambda), "target": self._target},
+            words={"state": "measured", "reason": f"after a pulse on λ, {words}"},
+            events=(("authority", level, words),),
+        )
 
     def set(self, key: str, value: object) -> str:
         """Change the target, a gain or a bound during the run; λ stays where it is."""
@@ -106,7 +144,7 @@ class Scu:
             "steps": self._steps,
             "losses": self._losses,
             "since": self._since,
-            "pulse": self._pulse,
+            "pulsed": self._pulsed,
             "authority": None if self._authority is None else asdict(self._authority),
             "trail": [list(entry) for entry in self._trail],
             "said": self._said,
@@ -122,21 +160,14 @@ class Scu:
             list(state["losses"]),
             int(state["since"]),
         )
-        self._pulse = list(state["pulse"])
+        self._pulsed = bool(state["pulsed"])
         self._authority = None if state["authority"] is None else Authority(**state["authority"])
         self._trail = deque((tuple(entry) for entry in state["trail"]), maxlen=WATCHED_UPDATES)
         self._said = state["said"]
         self._lambda = mx.array(self._lambda_now())
 
-    @property
-    def _pulsing(self) -> bool:
-        return len(self._pulse) < 2 * self._settings.pulse_steps
-
     def _lambda_now(self) -> float:
         """λ for the coming step."""
-        if self._pulsing and self._steps >= self._settings.pulse_after:
-            low = len(self._pulse) < self._settings.pulse_steps
-            return self._settings.control.lambda_min if low else self._settings.control.lambda_max
         return self._state.lambda_
 
     def _read(self, loss_nats: float, trainable: Tree) -> Reading:
@@ -149,37 +180,6 @@ class Scu:
 
     def _watched(self, reading: Reading) -> float:
         return reading.param_bpt if self._settings.measure == "raw" else reading.param_bpt_from_init
-
-    def _opening_step(self) -> Findings:
-        self._lambda = mx.array(self._lambda_now())
-        return Findings()
-
-    def _pulse_step(self, loss_nats: float, trainable: Tree) -> Findings:
-        reading = self._read(loss_nats, trainable)
-        self._pulse.append(self._watched(reading))
-        findings = Findings(
-            values=_reading_values(reading) | {"lambda": float(self._lambda), "target": self._target},
-            words={"state": "measuring", "reason": "a pulse on λ measures what it can move"},
-        )
-        if not self._pulsing:
-            findings = self._close(reading, findings)
-        self._lambda = mx.array(self._lambda_now())
-        return findings
-
-    def _close(self, reading: Reading, findings: Findings) -> Findings:
-        """The pulse is over: judge it, start the law, say what was found."""
-        steps = self._settings.pulse_steps
-        low, high = self._pulse[:steps], self._pulse[steps - 1 :]
-        self._authority = self._judged(reading, _growth(low), _growth(high))
-        needed = self._authority.lambda_needed
-        control = self._settings.control
-        if self._settings.auto_start and needed is not None and isinstance(self._state, PIState):
-            start = min(max(needed, control.lambda_min), control.lambda_max)
-            self._state = PIState(u=math.log(start))
-        self._losses, self._since = [], 0
-        level: EventLevel = "info" if self._authority.enough else "warning"
-        words = f"{'authority' if self._authority.enough else 'no authority'}: {self._authority.reason}"
-        return Findings(values=findings.values, words=findings.words, events=(("authority", level, words),))
 
     def _judged(self, reading: Reading, growth_at_min: float, growth_at_max: float) -> Authority:
         control = self._settings.control
@@ -261,8 +261,16 @@ def _squares(tree: Tree) -> Array:
     return mx.stack([mx.sum(mx.square(leaf.astype(mx.float32))) for _, leaf in leaves]).sum()
 
 
+def _mean(losses_nats: Sequence[float]) -> float:
+    """The mean of those that are numbers."""
+    finite = [loss for loss in losses_nats if math.isfinite(loss)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
 def _growth(values: Sequence[float]) -> float:
-    return growth_per_step(range(len(values)), [max(value, 1e-300) for value in values])
+    """Relative growth a step; from initialization there is nothing yet that could have grown."""
+    grown = values[1:] if values[0] <= 0.0 else values
+    return growth_per_step(range(len(grown)), [max(value, 1e-300) for value in grown])
 
 
 def _slope(trail: Sequence[tuple[int, float]]) -> float:

@@ -24,9 +24,9 @@ class ScuSettings:
     """One control loop.
 
     `tokens` pins N (None: the planned tokens of the run). `interval` is optimizer steps between updates, over
-    which the loss is averaged. After `pulse_after` steps λ sits for `pulse_steps` each at its lower and then
-    at its upper bound, before the loop is closed (0: no measurement). With `auto_start` λ then starts where
-    it would hold Σw² still.
+    which the loss is averaged. After `pulse_after` steps, before the loop is closed, `pulse_steps` updates
+    are tried under λ's lower bound and as many under its upper one, and taken back (0: none). With
+    `auto_start` λ then starts where it would hold Σw² still.
     """
 
     law: LawName

@@ -251,6 +251,19 @@ def test_the_control_unit_holds_the_weights_where_it_is_strong(tmp_path: Path) -
     assert steps[2]["lambda"] == pytest.approx(1e6)
 
 
+@pytest.mark.parametrize("actuator", ["coupled", "decoupled"])
+@pytest.mark.parametrize("after", [0, 5])
+def test_the_pulse_takes_back_all_it_did(tmp_path: Path, actuator: str, after: int) -> None:
+    scu = {"target": 0.01, "interval": 1000, "tokens": 100, "actuator": actuator, "lambda_start": 0.5}
+    plain = run_here(tmp_path / "plain", scu={**scu, "pulse_steps": 0})
+    pulsed = run_here(tmp_path / "pulsed", scu={**scu, "pulse_steps": 3, "pulse_after": after})
+    ends = [weights(done.folder.checkpoints / "run-0000012") for done in (plain, pulsed)]
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
+    losses = [[v["loss_nats"] for v in done.watch.metrics().values()] for done in (plain, pulsed)]
+    assert losses[0] == losses[1]
+    assert len([e for e in pulsed.watch.events() if e.name == "authority"]) == 1
+
+
 def test_a_run_may_begin_from_an_adapter_of_its_own_shape(tmp_path: Path) -> None:
     first = run_here(tmp_path / "first")
     settings = runs.settings(tmp_path / "first/data", resume_adapter_file=str(first.folder.adapter))

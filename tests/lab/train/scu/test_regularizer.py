@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.models.runtime import mx
-from lab.train.hooks import Findings
+from lab.train.hooks import Findings, Trail
 from lab.train.scu.quantities import LN2
 from lab.train.scu.regularizer import Scu
 from lab.train.scu.settings import from_mapping
@@ -53,11 +53,30 @@ class Run:
 
     def go(self, steps: int) -> None:
         for _ in range(steps):
+            self._try_out()
             self.step += 1
-            grown = math.sqrt(1.0 + self.growth)
-            self.weights = {"a": self.weights["a"] * grown, "b": [self.weights["b"][0] + 1e-4]}
-            self.weights = self.scu.shrink(self.weights, RATE)
+            self._update()
             self.findings.append(self.scu.observe(self.step, LOSS, self.weights))
+
+    def _update(self) -> None:
+        grown = math.sqrt(1.0 + self.growth)
+        self.weights = {"a": self.weights["a"] * grown, "b": [self.weights["b"][0] + 1e-4]}
+        self.weights = self.scu.shrink(self.weights, RATE)
+
+    def _try_out(self) -> None:
+        trial = self.scu.trial(self.step)
+        if trial is None:
+            return
+        trails, before = [], self.weights
+        for lambda_ in trial.lambdas:
+            self.scu.hold(lambda_)
+            watched = [self.scu.watch(self.weights)]
+            for _ in range(trial.updates):
+                self._update()
+                watched.append(self.scu.watch(self.weights))
+            trails.append(Trail(watched, [LOSS] * trial.updates))
+            self.weights = before
+        self.findings.append(self.scu.judge(trails, self.weights))
 
     def events(self) -> list[str]:
         return [words for found in self.findings for _, _, words in found.events]
@@ -120,8 +139,8 @@ def test_a_target_below_the_floor_is_out_of_reach() -> None:
 
 
 def test_auto_starts_where_growth_stands_still() -> None:
-    run = Run(_scu(target=0.04, lambda_start="auto", lambda_max=100.0, pulse_after=5, pulse_steps=5))
-    run.go(15)
+    run = Run(_scu(target=0.04, lambda_start="auto", lambda_max=30.0, pulse_after=40, pulse_steps=5))
+    run.go(41)
     state = run.scu.state()
     needed = state["authority"]["lambda_needed"]
     assert state["law"]["u"] == pytest.approx(math.log(needed))
@@ -130,6 +149,15 @@ def test_auto_starts_where_growth_stands_still() -> None:
     before = _squares(at_rest.weights)
     at_rest.go(20)
     assert _squares(at_rest.weights) == pytest.approx(before, rel=2e-3)
+
+
+def test_a_pulse_too_short_is_said_and_the_loop_goes_on() -> None:
+    scu = _scu(pulse_after=0, pulse_steps=4)
+    found = scu.judge([Trail([1.0, 1.1, 1.2], [LOSS, LOSS]), Trail([1.0], [])], _tree())
+    assert [words for _, _, words in found.events] == [
+        "the pulse on λ was too short to tell what it can move"
+    ]
+    assert scu.trial(0) is None and scu.state()["authority"] is None
 
 
 @pytest.mark.parametrize("law", ["pi", "legacy"])
