@@ -108,6 +108,7 @@ def suggest(
         raise LabError("a sweep that goes on keeps its probes: give --resume ID without them")
     if answer and (len(answer) != 2 or not stored):
         raise LabError("a pair is made of two answers: give --stored --answer ID --answer ID")
+    from lab.preference.writing import kept_for_gates
     from lab.scoring import DEFAULT_INSTRUMENT
     from lab.scoring import instrument as find
     from store.home import Home
@@ -132,6 +133,8 @@ def suggest(
             return
         questions, asked = questions_of(store, battery, domain, probe, prompt, limit, default=BATTERIES)
         refuse_unscorable(questions, to_do.by)
+        if words := kept_for_gates({one.battery for one in questions if not isinstance(one, str)}):
+            notice(words)
         if stored:
             _from_stored(store, questions, to_do, as_json=as_json)
             return

@@ -85,6 +85,17 @@ def gate_batteries() -> tuple[str, ...]:
     return tuple(sorted({gate.battery for plan in plans for gate in plan.gates if gate.battery}))
 
 
+def kept_for_gates(batteries: Collection[str]) -> str:
+    """For somebody about to curate these batteries: which of them gates ask, in words; or nothing."""
+    found = sorted(set(batteries) & set(gate_batteries()))
+    if not found:
+        return ""
+    return (
+        f"gates ask {' and '.join(found)}: what you curate of it can be exported, but `lantern train` leaves "
+        "it out; suggest without naming a battery for pairs to train on"
+    )
+
+
 def write_pairs(
     pairs: Sequence[PreferencePair], path: Path, form: str, home: Home
 ) -> tuple[int, list[LeftOut]]:

@@ -621,7 +621,11 @@ class CurateScreen(LabScreen):
         self.lab.windows.open(SuggestDialog, begin, wanted)
 
     async def _suggest(self, wanted: WantedPairs) -> None:
+        from lab.preference.writing import kept_for_gates
+
         self.lab.tell("Pairs are being made; judging goes on meanwhile.")
+        if words := await asyncio.to_thread(kept_for_gates, wanted.named_batteries):
+            self.lab.tell(words, severity="warning")
         n = await self.suggesting.run(wanted, self.lab.home)
         await self.lab.store.read_now()
         self._reload_soon()

@@ -28,6 +28,10 @@ class WantedPairs:
     probes: int
     pairs: int
 
+    @property
+    def named_batteries(self) -> list[str]:
+        return self.batteries.replace(",", " ").split()
+
 
 def command_of(wanted: WantedPairs, home: Home) -> list[str]:
     """The command's arguments behind `lantern`."""
@@ -35,7 +39,7 @@ def command_of(wanted: WantedPairs, home: Home) -> list[str]:
     arguments += ["--limit", str(wanted.probes), "--n", str(wanted.pairs)]
     if wanted.adapter:
         arguments += ["--adapter", wanted.adapter]
-    for battery in wanted.batteries.replace(",", " ").split():
+    for battery in wanted.named_batteries:
         arguments += ["--battery", battery]
     return arguments
 

@@ -65,9 +65,11 @@ async def test_pairs_are_asked_for_in_a_window_and_told(
         assert asked == [WantedPairs("wick", "", "", 5, 30)]
         await pilot.press("p")
         await opened(app, pilot, SuggestDialog)
+        app.screen.query_one("#suggest-batteries", Input).value = "general, core"
         app.screen.query_one("#suggest-pairs", Input).value = "7"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "no probe to ask [/b]" in screen_text(app))
+        assert any("gates ask core" in notice.message for notice in app._notifications)
 
 
 async def test_one_key_turns_verdicts_into_data_and_opens_the_start_of_a_run(tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ def test_a_sweep_keeps_every_answer_with_its_score_and_puts_up_pairs(
     assert not {pair["id"] for pair in again["pairs"]} & {pair["id"] for pair in document["pairs"]}
 
 
+def test_who_asks_for_pairs_that_are_not_trained_on_hears_it_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    few = ("--limit", "1", "--temperatures", "0.1,1.0", "--max-tokens", "8")
+    said = here(capsys, tmp_path, "suggest", "--battery", "core", *few).err
+    assert "gates ask core: what you curate of it can be exported, but `lantern train` leaves it out" in said
+    assert "gates ask" not in here(capsys, tmp_path, "suggest", *few).err
+
+
 def test_directions_come_in_both_kinds_and_two_answers_make_one_pair(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
