@@ -475,6 +475,11 @@ class Trainer:
     def _end(self, name: EndName, words: str) -> Outcome:
         """Save what there is, put the best adapter where people look for it, and say how it ended."""
         best_step, best_loss = self._best or (self._step, None)
+        if best_step == 0 < self._step and name != "failed":
+            words += (
+                "; held-out loss was lowest before the first step, so the adapter is as it began: more or "
+                "other data, longer training, or another learning rate"
+            )
         adapter: Path | None = None
         if self._run.ranks.is_first:
             if name != "failed":

@@ -16,6 +16,7 @@ from screens.curate.rematch import newest_run, sides_of
 from screens.curate.suggest_dialog import SuggestDialog
 from screens.curate.suggesting import Suggesting, WantedPairs, command_of
 from screens.training.dialogs import StartDialog
+from screens.training.start import for_few
 from store.home import Home
 from store.records import GenerationRecord, PairRecord, ProbeRecord
 from tests.screens.fakes import opened, screen_text, until
@@ -87,6 +88,7 @@ async def test_one_key_turns_verdicts_into_data_and_opens_the_start_of_a_run(tmp
         await opened(app, pilot, StartDialog)
         wanted = app.screen.wanted  # type: ignore[attr-defined]
         assert (wanted.recipe, wanted.model, wanted.name) == ("orpo", "wick", "curated")
+        assert wanted.changes == "epochs=10"
         rows = [
             json.loads(line)
             for file in Path(wanted.data).glob("*.jsonl")
@@ -94,6 +96,13 @@ async def test_one_key_turns_verdicts_into_data_and_opens_the_start_of_a_run(tmp
         ]
         assert len(rows) == 8
         await pilot.press("escape")
+
+
+@pytest.mark.parametrize(
+    ("rows", "change"), [(8, "epochs=10"), (24, "epochs=10"), (80, "epochs=3"), (239, ""), (5000, "")]
+)
+def test_few_pairs_are_seen_more_often(rows: int, change: str) -> None:
+    assert for_few("orpo", rows) == change
 
 
 async def test_without_verdicts_there_is_nothing_to_train_on(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from lab.train.control import Command, ControlReader, send
 from lab.train.data.ledger import read_ledger, refuse_repeats
 from lab.train.evaluation import Evaluation, evaluate, improvement
 from lab.train.folder import RunFolder
-from lab.train.hooks import Findings, Hooks, MonitorContext
+from lab.train.hooks import Findings, Hooks, Losses, MonitorContext
 from lab.train.layers import make_trainable, recomputed_activations
 from lab.train.loop import Outcome, Run, Trainer
-from lab.train.net import split
+from lab.train.net import Net, split
 from lab.train.pulse import Pulse
 from lab.train.ranks import Ranks
 from lab.train.runlog import RunLog, Said
@@ -220,6 +220,22 @@ def test_commands_before_the_first_step_are_obeyed_before_it(tmp_path: Path) -> 
     assert ("refused", "learning_rate: -1.0; expected a rate above 0") in said
     state = load_state(resumable(done.folder.checkpoints)[-1])
     assert (state.peak_learning_rate, state.hooks["meddler"]) == (0.5, {"seen": 40})
+
+
+class Unlearning(Sft):
+    """Learns the opposite of what it is tested on."""
+
+    def losses(self, net: Net, batch: Any) -> Losses:
+        found = super().losses(net, batch)
+        return Losses(-found.totals, found.weights) if net.model.training else found
+
+
+def test_a_run_that_only_got_worse_says_that_its_adapter_is_as_it_began(tmp_path: Path) -> None:
+    done = run_here(tmp_path, hooks=Hooks(Unlearning()), steps_per_eval=4)
+    assert done.outcome.best_step == 0
+    assert "the adapter is as it began" in done.outcome.words
+    start = weights(done.folder.checkpoints / "run-0000000")
+    assert all(np.array_equal(value, start[name]) for name, value in weights(done.folder.adapter).items())
 
 
 def test_replay_is_in_every_batch_and_its_share_is_told(tmp_path: Path) -> None:
