@@ -136,7 +136,7 @@ class TrainingScreen(LabScreen):
 
     def set_ready(self) -> None:
         self.source = RunSource(self.lab.home, self.lab.store)
-        self.steering = Steering(self.lab, self.source)
+        self.steering = Steering(self.lab, self.source, self.choose)
         self._visible.set()
         self._show_view("charts")
         self.lab.spawn(self._follow(), "follow a run")

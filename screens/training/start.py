@@ -42,7 +42,7 @@ def for_few(recipe: str, rows: int) -> str:
     values = find_recipe(recipe).values
     per_epoch = math.ceil(rows / (values.get("batch_size", 1) * values.get("grad_accumulation_steps", 1)))
     epochs = min(math.ceil(FEWEST_UPDATES / max(per_epoch, 1)), MOST_EPOCHS)
-    return f"epochs={epochs}" if epochs > values.get("epochs", 1) else ""
+    return f"epochs={epochs} allow_repeats=true" if epochs > values.get("epochs", 1) else ""
 
 
 def settings_of(wanted: Wanted) -> TrainSettings:

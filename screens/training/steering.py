@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
@@ -23,8 +24,8 @@ RECIPE = "sft"
 class Steering:
     """What the keys of the Train screen do to runs. Runs live by themselves: only commands go to them."""
 
-    def __init__(self, lab: LanternApp, source: RunSource) -> None:
-        self._lab, self._source = lab, source
+    def __init__(self, lab: LanternApp, source: RunSource, choose: Callable[[str], None]) -> None:
+        self._lab, self._source, self._choose = lab, source, choose
         self._unanswered: dict[str, str] = {}
         self._started: list[subprocess.Popen[bytes]] = []
         self.wanted = Wanted(RECIPE, "", lab.bench.model_name, "run")
@@ -166,6 +167,7 @@ class Steering:
         self.wanted = Wanted(RECIPE, made.settings.data, made.settings.model, made.settings.name)
         run_id, process = await asyncio.to_thread(begin, self._lab.home, made.settings)
         self._started.append(process)
+        self._choose(run_id)
         self._lab.tell(
             f"{made.settings.name} is on its way ({run_id[-8:]}); it goes on without this terminal"
         )

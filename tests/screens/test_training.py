@@ -322,3 +322,28 @@ async def test_a_closer_look_shows_real_rows_and_can_start_the_run(tmp_path: Pat
         assert "[/INST]" in screen_text(app)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: len(list_runs(home)) == 1)
+
+
+async def test_a_run_that_was_just_started_comes_under_the_cursor_and_says_why_it_failed(
+    tmp_path: Path,
+) -> None:
+    home = Home.resolve(tmp_path / "home")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "train.jsonl").write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
+    earlier = MadeRun(home, "river")
+    earlier.train(10)
+    earlier.end()
+    async with train_screen(home) as (app, pilot, screen):
+        await until(pilot, lambda: step_of(screen) == 10)
+        await pilot.press("n")
+        await opened(app, pilot, StartDialog)
+        dialog = app.screen
+        dialog.query_one("#data", Input).value = str(data)
+        dialog.query_one("#name", Input).value = "twice"
+        dialog.query_one("#changes", Input).value = "batch_size=1 epochs=2 replay=null"
+        await until(pilot, lambda: not dialog.query_one("#start").disabled)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: screen.run is not None and screen.run.name == "twice")
+        await until(pilot, lambda: "failed" in screen_text(app).splitlines()[3])
+        assert "twice" in screen_text(app).splitlines()[3]
