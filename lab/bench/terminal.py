@@ -1,4 +1,4 @@
-"""The terminal's figures: keys while a battery is generated, CPU time a token, 100,000 probes and pairs.
+"""The terminal's figures: keys while a battery is generated, CPU time a token, long lists, verdicts.
 
 They are taken from outside: the real lab runs on a pseudo-terminal, in a process of its own, like its driver.
 """
@@ -18,12 +18,14 @@ LIMIT_S = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class TerminalPlan:
-    """How long to measure: rounds of the tour over all keys, tokens of one answer, probes, pairs to judge."""
+    """How long to measure: rounds of the tour over all keys, tokens of one answer, probes, pairs to judge and
+    pairs of a comparison."""
 
     rounds: int = 3
     tokens: int = 2_000
     probes: int = 100_000
     pairs: int = 100_000
+    compared: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class TerminalFigures:
     tape: dict[str, Any]
     probes: int
     lists: tuple[dict[str, Any], ...]
+    compared: int
+    comparing: tuple[dict[str, Any], ...]
     pairs: int
     judging: tuple[dict[str, Any], ...]
 
@@ -56,6 +60,8 @@ def measure_terminal(plan: TerminalPlan = TerminalPlan()) -> TerminalFigures:
         tape=figures["tape"],
         probes=figures["probes"],
         lists=tuple(figures["lists"]),
+        compared=figures["compared"],
+        comparing=tuple(figures["comparing"]),
         pairs=figures["pairs"],
         judging=tuple(figures["judging"]),
     )

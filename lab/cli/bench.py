@@ -239,7 +239,7 @@ def _paint(quick: bool, quiet: bool) -> PaintFigure:
 def _terminal(quick: bool, quiet: bool) -> TerminalFigures:
     from lab.bench.terminal import TerminalPlan, measure_terminal
 
-    plan = TerminalPlan(1, 1_000, 20_000, 5_000) if quick else TerminalPlan()
+    plan = TerminalPlan(1, 1_000, 20_000, 5_000, 1_000) if quick else TerminalPlan()
     notice(
         f"the terminal: every key while a battery is generated, the tape, a list of {plan.probes:,} probes, "
         f"verdicts among {plan.pairs:,} pairs"
@@ -268,6 +268,9 @@ def _show_terminal(figures: TerminalFigures) -> None:
     headers = ("list", "n", "median, ms", "p95, ms")
     title = f"a list of {figures.probes:,} probes, key to painted rows"
     show(table(headers, lists, right=(1, 2, 3), title=title))
+    _show_keys(
+        figures.comparing, f"scrolling a comparison of {figures.compared:,} pairs, key to painted rows"
+    )
     title = (
         f"judging among {figures.pairs:,} pairs, key to the next card painted; a verdict is on disk before"
     )

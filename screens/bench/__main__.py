@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from screens.bench.compare import measure_compare
 from screens.bench.curate import measure_curate
 from screens.bench.probes import measure_probes
 from screens.bench.pty_lab import PtyLab
@@ -16,7 +17,7 @@ from screens.bench.tour import all_keys, figures, start_battery, walk
 
 
 def main() -> None:
-    """Keys while a battery is generated, the tape, the long list, many pairs: each on a home of its own."""
+    """Keys while a battery is generated, the tape, long lists, many pairs: each on a home of its own."""
     plan = json.loads(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -29,6 +30,8 @@ def main() -> None:
             "tape": asdict(measure_tape(place / "tape", plan["tokens"])),
             "probes": plan["probes"],
             "lists": [asdict(figure) for figure in measure_probes(place / "probes", plan["probes"])],
+            "compared": plan["compared"],
+            "comparing": [asdict(figure) for figure in measure_compare(place / "compared", plan["compared"])],
             "pairs": plan["pairs"],
             "judging": [
                 asdict(figure)

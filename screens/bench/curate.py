@@ -77,7 +77,7 @@ def fill(home: Home, pairs: int, judged: int) -> None:
     chance, rater = random.Random(1), account_name()
     with Journal.open(home, "bench") as journal:
         for number in range(pairs):
-            one, other = (_answer(number, chance) for _ in range(2))
+            one, other = (answer(number, chance) for _ in range(2))
             pair = _pair(one.id, other.id, number)
             for record in (one, other, pair):
                 journal.append(record)
@@ -90,7 +90,8 @@ def fill(home: Home, pairs: int, judged: int) -> None:
         service.close()
 
 
-def _answer(number: int, chance: random.Random) -> GenerationRecord:
+def answer(number: int, chance: random.Random) -> GenerationRecord:
+    """An answer of random words to one of the prompts."""
     said = " ".join(chance.choices(WORDS, k=ANSWER_WORDS))
     return dataclasses.replace(
         _TEMPLATE, id=new_id(), prompt=f"Prompt {number:06}?", text=f"answer {number:06} {said}"

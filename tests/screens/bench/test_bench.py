@@ -84,7 +84,7 @@ def test_every_step_of_the_tour_is_named_once_or_a_way_there() -> None:
 
 @pytest.mark.slow
 def test_the_whole_bench_runs_on_the_real_lab() -> None:
-    figures = measure_terminal(TerminalPlan(rounds=1, tokens=1_000, probes=2_000, pairs=200))
+    figures = measure_terminal(TerminalPlan(rounds=1, tokens=1_000, probes=2_000, pairs=200, compared=200))
     assert {key["name"] for key in figures.keys} == {
         step.name for step in (*tour.PROBES, *tour.LIVE) if step.name
     }
@@ -92,3 +92,4 @@ def test_the_whole_bench_runs_on_the_real_lab() -> None:
     assert figures.tape["tokens"] == 1_000
     assert figures.tape["last_ms_per_token"] > 0
     assert [row["name"] for row in figures.lists] == ["open", "end", "page", "search"]
+    assert [row["name"] for row in figures.comparing] == ["page down", "row down", "end", "page up", "start"]
