@@ -212,6 +212,7 @@ class HelpDialog(Dialog[None]):
         with Vertical(id="box"):
             with VerticalScroll(can_focus=True):
                 yield Static(id="text")
+                yield Static(id="more")
             yield Static(Content("Escape closes · keys can be changed in config/keymap.yaml"), classes="note")
 
     def fill(self) -> None:
@@ -221,8 +222,18 @@ class HelpDialog(Dialog[None]):
             actions = [action for action in ACTIONS if action.scope == scope and action.id in self._live]
             if actions:
                 parts.append(self._keys(scope, actions))
-        self.query_one("#text", Static).update(Content("\n").join(parts))
+        lines = Content("\n").join(parts).split("\n", allow_blank=True)
+        seen = self.app.size.height
+        self.query_one("#text", Static).update(Content("\n").join(lines[:seen]))
+        more = self.query_one("#more", Static)
+        more.display = False
+        # What can be seen only by scrolling is drawn behind the first paint.
+        self.call_after_refresh(self._fill_more, more, lines[seen:])
         self.query_one(VerticalScroll).scroll_to(y=0, animate=False)
+
+    def _fill_more(self, more: Static, lines: list[Content]) -> None:
+        more.update(Content("\n").join(lines))
+        more.display = bool(lines)
 
     def _keys(self, scope: str, actions: Iterable[Action]) -> Content:
         """Keys, what they do, and the id by which a keymap names them."""
