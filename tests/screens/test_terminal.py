@@ -78,9 +78,9 @@ def test_a_prompt_typed_in_live_is_answered_and_kept(open_terminal: Open, tmp_pa
     assert kept.generation.prompt == "What does the river remember?"
 
 
-def hostile_probe(probe_id: str, domain: str, prompt: str) -> ProbeRecord:
+def hostile_probe(probe_id: str, domain: str, prompt: str, battery: str = "hostile") -> ProbeRecord:
     probe = ProbeRecord(
-        battery="core", id=probe_id, domain=domain, prompt=prompt, sha256="", origin="user", at=utc_now()
+        battery=battery, id=probe_id, domain=domain, prompt=prompt, sha256="", origin="user", at=utc_now()
     )
     return replace(probe, sha256=probe_sha256(probe))
 
@@ -88,7 +88,7 @@ def hostile_probe(probe_id: str, domain: str, prompt: str) -> ProbeRecord:
 def test_hostile_probes_reach_the_screen_but_not_the_terminal(open_terminal: Open, tmp_path: Path) -> None:
     with Journal.open(Home.resolve(tmp_path), "test") as journal:
         for number, (name, text) in enumerate(HOSTILE.items()):
-            journal.append(hostile_probe(f"H{number:02}", name, text or " "))
+            journal.append(hostile_probe(f"H{number:02}", name, text or " ", "core"))
     terminal = open_terminal()
     terminal.wait("P01_IDENTITY")
     terminal.keys("/")
