@@ -191,7 +191,6 @@ class TrainingScreen(LabScreen):
 
         if chosen in ids:
             self.runs.cursor = ids.index(chosen)
-            self._wanted = None
         self.runs.show(len(ids), page, keep_cursor=True)
         self.runs.empty = (
             "No run matches; Backspace clears the filter." if self._filter else "No runs yet: N starts one."
@@ -211,6 +210,9 @@ class TrainingScreen(LabScreen):
         row, index = self.runs.current, self.runs.cursor
         if row is None or index >= len(self._ids) or self._ids[index] != row.id:
             return
+        if row.id == self._wanted:
+            # Only now: until its row has come, the list may be read again with the cursor on the run before.
+            self._wanted = None
         before, self.run = self.run, row
         revived = row.is_live and self._tail is None
         if before is None or before.id != row.id or revived:
