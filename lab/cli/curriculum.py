@@ -53,9 +53,11 @@ def run_curriculum(
 ) -> int:
     """Run a curriculum from its first answer to its last gate; the same command goes on with a stopped one.
 
+    It asks where a gate is amber or a review open, unless --yes or the file's `unattended` says otherwise.
+
     Example:
 
-      lantern curriculum run seeds/curricula/wick.yaml --yes
+      lantern curriculum run seeds/curricula/wick.yaml
     """
     from lab.curriculum.run import begin
     from lab.curriculum.settings import load_curriculum
@@ -233,7 +235,7 @@ def _work(
     from lab.curriculum.run import carry_on
 
     with stopping_politely() as stopped, telling() as told, shop_of(where, store, record) as shop:
-        shop.ask, shop.told, shop.should_stop = asking(yes), told, stopped
+        shop.ask, shop.told, shop.should_stop = asking(yes or shop.curriculum.unattended), told, stopped
         shop.batch_size = batch_size
         ending = carry_on(shop)
     store.ingest()

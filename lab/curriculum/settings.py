@@ -119,7 +119,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curriculum:
-    """A whole curriculum. `chain` says what a phase goes on from: the adapter before it, or fused weights."""
+    """A whole curriculum. `chain` says what a phase goes on from: the adapter before it, or fused weights.
+
+    An `unattended` one asks nobody: it goes on where a gate is amber or a review open.
+    """
 
     name: str
     version: str = "1"
@@ -128,6 +131,7 @@ class Curriculum:
     model: str = "wick"
     chain: Chain = "adapter"
     seed: int = 0
+    unattended: bool = False
     evaluation: Evaluation = Evaluation()
     phases: tuple[Phase, ...]
 

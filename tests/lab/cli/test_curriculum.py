@@ -127,9 +127,9 @@ def _figures(event: PhaseRecord) -> object:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with a curriculum that nobody stopped."""
+    """A home with a curriculum that nobody stopped, and whose file says that nobody is there to be asked."""
     folder = tmp_path_factory.mktemp("whole")
-    document = lantern(folder / "home", "run", written(folder), "--yes")
+    document = lantern(folder / "home", "run", written(folder, more="unattended: true\n"))
     assert document["finished"]
     yield folder / "home"
 

@@ -66,6 +66,11 @@ def test_the_seed_says_what_the_preset_says() -> None:
     assert {plan.primary.name for plan in plans if plan} == {"average"}
 
 
+def test_the_curriculum_that_shows_the_loop_asks_nobody_and_that_of_the_seed_does() -> None:
+    assert load_curriculum("wick").unattended
+    assert not load_curriculum("lem-27b").unattended
+
+
 def test_every_shipped_curriculum_reads_and_reads_back() -> None:
     assert set(preset_names()) >= {"lem-27b", "wick"}
     for name in preset_names():
