@@ -26,7 +26,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFigures:
-    """What one BLAS gave: fields of `StreamCost`, of `BatteryGain`, and of `DistillGain` with `holds`."""
+    """What one BLAS gave: fields of `StreamCost`, and of `BatteryGain` with `holds`."""
 
     backend: str
     streams: tuple[dict[str, Any], ...]
@@ -93,7 +93,7 @@ def _work(asked: Mapping[str, Any]) -> DecodeFigures:
     return DecodeFigures(
         wick.backend,
         tuple(map(asdict, streams)),
-        tuple(map(asdict, batteries)),
+        tuple(asdict(gain) | {"holds": gain.holds} for gain in batteries),
         asdict(distillation) | {"holds": distillation.holds},
     )
 

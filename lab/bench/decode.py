@@ -27,6 +27,7 @@ from lab.models.runtime import mx
 from lab.models.template import render
 
 PROMPT_TOKENS = 48
+LEAST_GAIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ class StreamCost:
 
 @dataclass(frozen=True, slots=True)
 class BatteryGain:
-    """A battery in batches against `mlx_lm.generate` one by one; the gain is in answers a second.
+    """Answers made in batches against `mlx_lm.generate` one by one; the gain is in answers a second.
 
-    `gain_cpu` is the same in processor time, which a busy machine disturbs less.
+    `gain_cpu` is the same in processor time, which a busy machine disturbs less; `bar` is the least gain.
     """
 
     model: str
@@ -69,6 +70,11 @@ class BatteryGain:
     gain: float
     gain_cpu: float
     computed_by: str
+    bar: float = LEAST_GAIN
+
+    @property
+    def holds(self) -> bool:
+        return self.gain >= self.bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +131,36 @@ def battery_gain(
     Either side answers the battery once, as it would without the other; they take turns answer by answer,
     the batch paused between two of its steps. Answers end where they end, so mean lengths are given.
     """
-    peer_model = as_mlx_lm_loads(loaded)
-    sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
     name, kernel = condition
     rows = [
         Row(render(loaded, prompt, kernel).token_ids, sampling, seed) for seed, prompt in enumerate(prompts)
     ]
-    warm_up(loaded, peer_model)
-    ours, peer = Side(), Side()
     steps = batch(loaded, rows, batch_size=batch_size, prefix_cache=PrefixCache())
+
+    def go_on() -> tuple[int, int]:
+        _, step = next(steps)
+        return isinstance(step, TokenStat), isinstance(step, Finish)
+
+    return answered_in_turns(loaded, rows, name, batch_size, go_on)
+
+
+def answered_in_turns(
+    loaded: LoadedModel,
+    rows: Sequence[Row],
+    condition: str,
+    batch_size: int,
+    go_on: Callable[[], tuple[int, int]],
+) -> BatteryGain:
+    """The peer answers one row after the other; behind each, ours goes on until it has as many answers.
+
+    `go_on` takes ours one step further and returns the tokens and the answers that this step made.
+    """
+    peer_model = as_mlx_lm_loads(loaded)
+    _warm_up(loaded, peer_model)
+    ours, peer = _Side(), _Side()
     for row in rows:
+        sampling = row.sampling
+        sampler = make_sampler(sampling.temperature, sampling.top_p, sampling.min_p, top_k=sampling.top_k)
         with usual_threads(), peer.working():
             mx.random.seed(row.seed)
             text = generate(
@@ -148,13 +174,13 @@ def battery_gain(
         peer.tokens += len(loaded.tokenizer.encode(text, add_special_tokens=False))
         with ours.working():
             while ours.answers < peer.answers:
-                _, step = next(steps)
-                ours.tokens += isinstance(step, TokenStat)
-                ours.answers += isinstance(step, Finish)
+                tokens, answers = go_on()
+                ours.tokens += tokens
+                ours.answers += answers
     return BatteryGain(
         model=loaded.record.name,
         backend=loaded.backend,
-        conditions=(name,),
+        conditions=(condition,),
         answers=len(rows),
         batch_size=batch_size,
         ours_answers_per_s=ours.answers / ours.wall_s,
@@ -167,7 +193,7 @@ def battery_gain(
     )
 
 
-class Side:
+class _Side:
     """What one side has made of the battery so far, and what it took."""
 
     def __init__(self) -> None:
@@ -229,7 +255,7 @@ def random_prompt(loaded: LoadedModel, rng: random.Random) -> list[int]:
     return rng.choices(ordinary, k=PROMPT_TOKENS)
 
 
-def warm_up(loaded: LoadedModel, peer_model: Any) -> None:
+def _warm_up(loaded: LoadedModel, peer_model: Any) -> None:
     ids = list(render(loaded, "Hello.").token_ids)
     for _ in stream(loaded, ids, Sampling(max_tokens=4), seed=0):
         pass

@@ -94,24 +94,22 @@ def _show_decode(result: DecodeFigures) -> None:
     show(table(headers, streams, right=(1, 2, 3, 4), title=title))
     batteries = [
         (
+            what,
             ", ".join(battery["conditions"]),
             str(battery["answers"]),
             number(battery["ours_answers_per_s"]),
             number(battery["peer_answers_per_s"]),
             number(battery["gain"]),
+            *_against(battery["bar"], battery["holds"], "≥"),
         )
-        for battery in result.batteries
+        for what, battery in (
+            *(("battery", battery) for battery in result.batteries),
+            ("distilled, kept and scored", result.distillation),
+        )
     ]
-    headers = ("conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain")
-    title = f"{result.backend}: battery at batch 8 against mlx_lm.generate one by one; {lab}"
-    show(table(headers, batteries, right=(1, 2, 3, 4), title=title))
-    made = result.distillation
-    bar, holds = _against(made["bar"], made["holds"], "≥")
-    say(
-        f"distillation under {made['kernel']}, kept and scored, at batch {made['batch_size']}: "
-        f"{made['ours_answers_per_s']:.2f} answers/s against {made['peer_answers_per_s']:.2f}, "
-        f"gain {made['gain']:.2f} (bar {bar}: {holds})\n"
-    )
+    columns = ("work", "conditions", "answers", "lab, answers/s", "mlx-lm, answers/s", "gain", "bar", "holds")
+    title = f"{result.backend}: answers at batch 8 against mlx_lm.generate one by one; {lab}"
+    show(table(columns, batteries, right=(2, 3, 4, 5), title=title))
 
 
 def _twin(model: str, quick: bool, quiet: bool) -> Sequence[TwinFigures]:

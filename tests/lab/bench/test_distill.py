@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bench.distill import LEAST_GAIN, distill_gain
+from lab.bench.decode import LEAST_GAIN
+from lab.bench.distill import distill_gain
 from lab.decode.types import Sampling
 from lab.kernels import Kernel
 from lab.models.load import load
@@ -17,7 +18,7 @@ def test_every_answer_is_made_by_both_sides_and_counted() -> None:
     probes = [probe for probe in shipped() if probe.battery == "core"][:3]
     kernel = Kernel.of("weighing", "Weigh what is said. " * 5)
     gain = distill_gain(llama, probes, kernel, Sampling(max_tokens=5), batch_size=2)
-    assert (gain.answers, gain.kernel, gain.batch_size) == (3, "weighing", 2)
+    assert (gain.answers, gain.conditions, gain.batch_size) == (3, ("weighing",), 2)
     assert gain.gain == pytest.approx(gain.ours_answers_per_s / gain.peer_answers_per_s)
     assert 0 < gain.ours_mean_tokens <= 5 and gain.peer_mean_tokens > 0
     assert gain.holds == (gain.gain >= LEAST_GAIN)
