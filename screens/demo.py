@@ -63,7 +63,7 @@ async def _compare(lab: LanternApp, run_id: str) -> None:
 
     folder = RunFolder(runs_folder(lab.home) / run_id)
     beat = folder.read_heartbeat()
-    if beat is None or not beat.words.startswith("finished"):
+    if beat is None or beat.ending != "finished":
         return
     sides = await asyncio.to_thread(demo_tuned_sides, lab.bench.model_name, str(folder.adapter))
     if not _is_where(lab, "training") or lab.bench.current_job is not None:

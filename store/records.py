@@ -411,6 +411,10 @@ class SampleRecord:
     at: str
 
 
+RUN_ENDS = ("finished", "stopped", "failed")
+"""The events that end a run; a run that is gone on with later has other events behind them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """What happened in a run, in words for people. `name` is from a small vocabulary (see lab.train)."""

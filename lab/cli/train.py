@@ -196,7 +196,7 @@ def _check_resumable(folder: RunFolder) -> None:
     if folder.presence() in ("running", "paused"):
         raise LabError(f"run {folder.run_id[-8:]} is running: `lantern watch {folder.run_id[-8:]}` shows it")
     beat = folder.read_heartbeat()
-    if beat is not None and beat.words.startswith("finished"):
+    if beat is not None and beat.ending == "finished":
         raise LabError(f"run {folder.run_id[-8:]} has finished: there is nothing to go on with")
 
 

@@ -170,8 +170,8 @@ def _follow(
     home: Home, folder: RunFolder, shown: Shown, is_over: Callable[[], bool] | None
 ) -> EventRecord | None:
     """Show what is written until the run says that it ended; None when it died without a word."""
-    from lab.train.watch import ENDS, RunTail
-    from store.records import EventRecord
+    from lab.train.watch import RunTail
+    from store.records import RUN_ENDS, EventRecord
 
     tail = shown.tail = shown.tail or RunTail(home, folder)
     end: EventRecord | None = None
@@ -180,7 +180,7 @@ def _follow(
         for record in tail.poll():
             shown.show(record)
             if isinstance(record, EventRecord):
-                end = record if record.name in ENDS else None
+                end = record if record.name in RUN_ENDS else None
         if over:
             return end
         time.sleep(POLL_S)

@@ -75,15 +75,15 @@ def _is_going(folder: RunFolder, process: subprocess.Popen[bytes] | None) -> boo
 
 def _is_finished(folder: RunFolder) -> bool:
     beat = folder.read_heartbeat()
-    return beat is not None and beat.state == "ended" and beat.words.startswith("finished")
+    return beat is not None and beat.ending == "finished"
 
 
 def _ending(folder: RunFolder, process: subprocess.Popen[bytes] | None) -> str:
     beat = folder.read_heartbeat()
     if beat is not None and beat.state == "ended":
-        if beat.words.startswith("finished"):
+        if beat.ending == "finished":
             return beat.words
-        if beat.words.startswith("stopped"):
+        if beat.ending == "stopped":
             raise StoppedError
         raise LabError(f"run {folder.run_id[-8:]} {beat.words}")
     code = "" if process is None else f" (exit code {process.returncode})"

@@ -18,6 +18,7 @@ from lab.report.markdown import plain
 from lab.report.words import number, percent
 from lab.train.scu.quantities import LN2, Prior, param_bpt, s_ratio
 from store.records import (
+    RUN_ENDS,
     AdapterRecord,
     CheckpointRecord,
     EventRecord,
@@ -29,7 +30,6 @@ from store.records import (
 
 MOST_ROWS = 8
 TOP_MODULES = 10
-ENDS = ("finished", "stopped", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +125,11 @@ def _configuration(facts: CardFacts) -> Iterator[str]:
 
 def _course(facts: CardFacts) -> Iterator[str]:
     yield "## How it went\n"
-    ends = [event for event in facts.events if event.name in ENDS]
+    ends = [event for event in facts.events if event.name in RUN_ENDS]
     if ends:
         yield f"{ends[-1].name.capitalize()} after step {ends[-1].step:,}: {plain(ends[-1].words)}.\n"
     for event in facts.events:
-        if event.level != "info" and event.name not in ENDS:
+        if event.level != "info" and event.name not in RUN_ENDS:
             yield f"- step {event.step:,}: {plain(event.words)}"
     held_out = facts.metrics.get("valid", ())
     if held_out:

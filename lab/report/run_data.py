@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.measure.words import measure
-from lab.report.card import ENDS, CardFacts
+from lab.report.card import CardFacts
 from lab.report.series_plot import Series
 from lab.report.words import number
 from store.ids import utc_now
-from store.records import GenerationRecord, Record, SampleRecord
+from store.records import RUN_ENDS, GenerationRecord, Record, SampleRecord
 
 RUN_CHARTS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...], bool], ...] = (
     ("Loss", "nats a token", (("train", "loss_nats", "training"), ("valid", "loss_nats", "held-out")), False),
@@ -78,7 +78,7 @@ class RunReport:
 
 def collect_run(facts: CardFacts, records: Sequence[Record]) -> RunReport:
     """The report of a run from its records, sorted and as they are."""
-    ends = [event for event in facts.events if event.name in ENDS]
+    ends = [event for event in facts.events if event.name in RUN_ENDS]
     ended = f"{ends[-1].name} after step {ends[-1].step:,}: {ends[-1].words}" if ends else "it has not ended"
     return RunReport(
         facts=facts,

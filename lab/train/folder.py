@@ -18,6 +18,7 @@ from lab.errors import LabError
 from lab.outfiles import write_file
 from store.home import Home
 from store.ids import new_id, utc_now
+from store.records import RUN_ENDS
 
 RUNS = "runs"
 SILENT_S = 10.0
@@ -38,6 +39,12 @@ class Heartbeat:
     planned_steps: int
     at_s: float
     words: str = ""
+
+    @property
+    def ending(self) -> str:
+        """How the run ended, by the name of the event that says so; empty while it has not."""
+        name = self.words.partition(":")[0]
+        return name if self.state == "ended" and name in RUN_ENDS else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ WATCHED = frozenset(
     record.kind
     for record in (RunRecord, MetricRecord, CheckpointRecord, SampleRecord, EventRecord, GenerationRecord)
 )
-ENDS = ("finished", "stopped", "failed")
 
 
 class RunTail:

@@ -11,7 +11,6 @@ from screens.training.book import Event
 from screens.training.source import RunLine
 from screens.widgets.bars import trend
 from screens.widgets.virtual_list import Cell
-from store.queries.runs import ENDS
 
 STATE_WIDTH = 11
 STEP_WIDTH = 13
@@ -36,9 +35,7 @@ def state_of(run: RunLine) -> str:
         return "starting" if not run.words else "failed"
     if run.is_live:
         return str(run.presence)
-    # A run that failed before its first record is known by its last words alone.
-    last_word = run.words.partition(":")[0]
-    return run.ending or (last_word if last_word in ENDS else "ended")
+    return run.ending or "ended"
 
 
 def ago(seconds: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import LabError
 from screens.training.book import Event, RunBook, Sample
 from screens.training.series import Series
+from store.records import RUN_ENDS
 
 if TYPE_CHECKING:
     from lab.train.folder import Presence, RunFolder
@@ -23,6 +24,8 @@ TREND_BUCKETS = 16
 STORED_BUCKETS = 1000
 SAMPLES_SHOWN = 100
 LOG_TAIL_BYTES = 4096
+READ_WITHIN_S = 60.0
+"""A run that failed before its first record never comes into the store: it is not waited for any longer."""
 WORDS = (
     ("scu", ("state", "reason")),
     ("probes", ("zone", "base_zone", "degenerate")),
@@ -33,7 +36,10 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run as the list shows it. `silent_s` is how long ago it last spoke."""
+    """A run as the list shows it. `silent_s` is how long ago it last spoke.
+
+    `ending` is how it ended by its own last words or by the store, which `is_whole` when it has read the end.
+    """
 
     id: str
     name: str
@@ -46,6 +52,7 @@ class RunLine:
     loss_nats: float | None
     trend: tuple[float, ...]
     ending: str
+    is_whole: bool
     words: str
 
     @property
@@ -54,8 +61,9 @@ class RunLine:
 
     @property
     def is_ahead_of_the_store(self) -> bool:
-        """Whether its journal may tell more than the store has read: it goes on, or its end is not known."""
-        return self.is_live or (self.presence == "ended" and not self.ending)
+        """Whether its journal tells more than the store has read: it goes on, or it ended a moment ago."""
+        ended = self.presence == "ended" and not self.is_whole
+        return self.is_live or (ended and self.silent_s is not None and self.silent_s < READ_WITHIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class RunSource:
         self._ended.update(
             (run_id, line)
             for run_id, line in made.items()
-            if line.ending and line.presence in ("ended", None) and run_id in rows
+            if line.is_whole and line.presence in ("ended", None)
         )
         return [made.get(run_id) or self._ended[run_id] for run_id in ids]
 
@@ -138,11 +146,11 @@ class RunSource:
         return {folder.run_id: self._plans[folder.run_id] for folder in folders}
 
     def _line(self, run_id: str, row: RunRow | None, trend: Sequence[float]) -> RunLine:
-        from store.queries.runs import ENDS
-
         folder = self.folder(run_id)
         plan = self._plans.get(run_id, _Plan("", "", ""))
         beat = folder.read_heartbeat() if folder else None
+        last_event = (row.last_event if row else None) or ""
+        is_whole = last_event in RUN_ENDS
         words = beat.words if beat else ""
         presence = folder.presence() if folder else None
         if folder and presence in ("not started", "presumed dead"):
@@ -158,7 +166,8 @@ class RunSource:
             planned_steps=(row.planned_steps if row else 0) or (beat.planned_steps if beat else 0),
             loss_nats=row.loss_nats if row else None,
             trend=tuple(trend),
-            ending=row.last_event if row and row.last_event in ENDS else "",
+            ending=last_event if is_whole else beat.ending if beat else "",
+            is_whole=is_whole,
             words=words or (row.last_words if row and presence != "running" else None) or "",
         )
 

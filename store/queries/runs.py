@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-ENDS = ("finished", "stopped", "failed")
-"""The events that end a run; a run that is gone on with later has other events behind them."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunRow:

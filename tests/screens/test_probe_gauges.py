@@ -17,7 +17,7 @@ from screens.training.probe_gauges import probe_gauges, probe_words
 from screens.training.source import RunLine
 from store.records import MetricRecord
 
-RUN = RunLine("r", "run", "wick", "sft", "running", None, 20, 40, 1.0, (), "", "")
+RUN = RunLine("r", "run", "wick", "sft", "running", None, 20, 40, 1.0, (), "", False, "")
 PROBES = {
     "entropy_nats": 0.53,
     "base_entropy_nats": 0.71,
