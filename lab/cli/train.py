@@ -122,16 +122,22 @@ command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 def _settings(home: Home, recipe: str | None, options: dict[str, Any], changes: list[str]) -> TrainSettings:
     from lab.preference.settings import OBJECTIVES, read_objective
+    from lab.train.outlook import epochs_for_few
     from lab.train.recipe import Recipe, find_recipe, with_changes
 
     found = find_recipe(recipe) if recipe else Recipe("lantern train", {}, {})
     given = {**options, **with_changes(found.values, changes)}
     known = {**found.values, **{key: value for key, value in given.items() if value is not None}}
+    curated = 0
     if "data" not in known and known.get("objective") in OBJECTIVES:
-        given["data"] = _curated(home)
+        given["data"], curated = _curated(home)
     elif "data" not in known:
         raise LabError("no data: give --data with a directory that holds train.jsonl and valid.jsonl")
     settings = found.settings(**given)
+    if curated and (epochs := epochs_for_few(settings, curated)):
+        notice(
+            f"{curated} pairs make few updates: --epochs {epochs} --allow-repeats makes enough to learn from"
+        )
     if settings.objective != "sft":
         read_objective(settings.objective, settings.objective_settings)
     if not Path(settings.data).expanduser().exists():
@@ -139,8 +145,11 @@ def _settings(home: Home, recipe: str | None, options: dict[str, Any], changes: 
     return settings
 
 
-def _curated(home: Home) -> str:
-    """The curated pairs of the store as a data directory under the lab's home; what is left out is said."""
+def _curated(home: Home) -> tuple[str, int]:
+    """The curated pairs of the store as a data directory under the lab's home, and how many are to train on.
+
+    What is left out is said.
+    """
     from lab.cli.pairs_files import reasons_in_words
     from lab.cli.stored import open_store
     from lab.preference.writing import PAIRS_FOLDER, write_pair_dataset
@@ -151,7 +160,7 @@ def _curated(home: Home) -> str:
     for note in (*done.notes, *reasons_in_words(done)):
         notice(note)
     notice(f"curated pairs: {done.train} to train on, {done.valid} held out, in {done.files[0].parent}")
-    return str(done.files[0].parent)
+    return str(done.files[0].parent), done.train
 
 
 def _placed(settings: TrainSettings) -> TrainSettings:

@@ -161,8 +161,8 @@ class Regularizer(Protocol):
     def begin(self, initial: Tree, planned_tokens: int) -> None:
         """Hear the weights before the first step, also when a run is gone on with."""
 
-    def trial(self, step: int) -> Trial | None:
-        """What is to be tried before the step behind `step`; None: nothing."""
+    def trial(self) -> Trial | None:
+        """What is to be tried before the next step; None: nothing."""
 
     def hold(self, lambda_: float) -> None:
         """Use this λ for the updates of a trial."""

@@ -238,7 +238,7 @@ class Trainer:
     def _try_out(self) -> None:
         """What the regularizer asks to be tried: the coming steps under several λ, each taken back."""
         regularizer = self._run.hooks.regularizer
-        trial = regularizer.trial(self._step) if regularizer is not None else None
+        trial = regularizer.trial() if regularizer is not None else None
         if regularizer is None or trial is None:
             return
         trails = [self._tried(regularizer, lambda_, trial.updates) for lambda_ in trial.lambdas]

@@ -27,6 +27,10 @@ CHARACTERS_A_TOKEN = 3.5
 """English in vocabularies of 32k and more has about four characters a token; a small vocabulary has fewer."""
 
 
+FEWEST_UPDATES, MOST_EPOCHS = 30, 10
+"""Fewer updates teach next to nothing; rows seen more often than this are learned by heart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """A run of before with the same model; `step_ms` is the median time of an update, if it made any."""
@@ -116,6 +120,16 @@ def pressure_of_run(
         lr_updates=figures.learning_rate * steps,
         data_share=batches / order.batches_per_epoch,
     ), steps
+
+
+def epochs_for_few(settings: TrainSettings, rows: int) -> int | None:
+    """The passes with which so few rows make `FEWEST_UPDATES`, or as near as `MOST_EPOCHS` come.
+
+    None where the settings make as many without, or say how many they make.
+    """
+    updates = math.ceil(rows / (settings.batch_size * settings.grad_accumulation_steps))
+    epochs = min(math.ceil(FEWEST_UPDATES / max(updates, 1)), MOST_EPOCHS)
+    return epochs if settings.iters is None and epochs > settings.epochs else None
 
 
 def layers_of(settings: TrainSettings) -> tuple[int, int] | None:

@@ -41,7 +41,6 @@ RELOAD_EVERY = 10
 LOOK_EVERY = 40
 PROBES, PAIRS = 20, 30
 MARKS_ROOM = 3
-RECIPE = "orpo"
 NO_PAIRS = "No pairs yet: P makes some of the model's answers; on Compare, P puts the shown pair up."
 
 
@@ -643,23 +642,9 @@ class CurateScreen(LabScreen):
         self.suggesting.stop()
 
     def action_train(self) -> None:
-        self.lab.spawn(self._train(), "train on verdicts")
+        from screens.curate.learning import start_learning
 
-    async def _train(self) -> None:
-        """The curated pairs as data, and the window that starts a run on them, filled in."""
-        from lab.preference.writing import PAIRS_FOLDER, write_pair_dataset
-        from screens.training.screen import TrainingScreen
-        from screens.training.start import Wanted, for_few
-        from store.ids import new_id
-
-        await self.lab.store.read_now()
-        folder = self.lab.home.path / PAIRS_FOLDER / new_id()
-        written = await self.lab.store.work(write_pair_dataset, folder)
-        self.lab.tell(f"{plural(written.train, 'curated pair')} to train on, {written.valid} held out.")
-        changes = await asyncio.to_thread(for_few, RECIPE, written.train)
-        training = await self.lab.show_screen("training")
-        assert isinstance(training, TrainingScreen)
-        training.start_on(Wanted(RECIPE, str(folder), self.lab.bench.model_name, "curated", changes))
+        self.lab.spawn(start_learning(self.lab), "train on verdicts")
 
     def action_rematch(self) -> None:
         self.lab.spawn(self.rematch(), "new against old")

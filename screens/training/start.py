@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from store.home import Home
 
 
-FEWEST_UPDATES, MOST_EPOCHS = 30, 10
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a person asks for; `changes` are KEY=VALUE pairs over the recipe, as on the command line."""
@@ -30,19 +26,6 @@ class Wanted:
     model: str
     name: str
     changes: str = ""
-
-
-def for_few(recipe: str, rows: int) -> str:
-    """The change to a recipe with which few rows are seen often enough to learn from, or nothing.
-
-    `FEWEST_UPDATES` in at most `MOST_EPOCHS`: beyond these a few rows are learned by heart.
-    """
-    from lab.train.recipe import find_recipe
-
-    values = find_recipe(recipe).values
-    per_epoch = math.ceil(rows / (values.get("batch_size", 1) * values.get("grad_accumulation_steps", 1)))
-    epochs = min(math.ceil(FEWEST_UPDATES / max(per_epoch, 1)), MOST_EPOCHS)
-    return f"epochs={epochs} allow_repeats=true" if epochs > values.get("epochs", 1) else ""
 
 
 def settings_of(wanted: Wanted) -> TrainSettings:

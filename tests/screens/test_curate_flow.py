@@ -16,7 +16,6 @@ from screens.curate.rematch import newest_run, sides_of
 from screens.curate.suggest_dialog import SuggestDialog
 from screens.curate.suggesting import Suggesting, WantedPairs, command_of
 from screens.training.dialogs import StartDialog
-from screens.training.start import for_few
 from store.home import Home
 from store.records import GenerationRecord, PairRecord, ProbeRecord
 from tests.screens.fakes import opened, screen_text, until
@@ -96,11 +95,6 @@ async def test_one_key_turns_verdicts_into_data_and_opens_the_start_of_a_run(tmp
         ]
         assert len(rows) == 8
         await pilot.press("escape")
-
-
-@pytest.mark.parametrize(("rows", "epochs"), [(8, 10), (24, 10), (80, 3), (233, None), (5000, None)])
-def test_few_pairs_are_seen_more_often(rows: int, epochs: int | None) -> None:
-    assert for_few("orpo", rows) == (f"epochs={epochs} allow_repeats=true" if epochs else "")
 
 
 async def test_without_verdicts_there_is_nothing_to_train_on(tmp_path: Path) -> None:

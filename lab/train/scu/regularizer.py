@@ -89,7 +89,7 @@ class Scu:
         self._losses, self._since = [], 0
         return self._findings(reading, update)
 
-    def trial(self, step: int) -> Trial | None:
+    def trial(self) -> Trial | None:
         """The pulse: the same updates under the lower and under the upper bound of λ."""
         if self._pulsed or self._steps < self._settings.pulse_after:
             return None

@@ -198,7 +198,9 @@ def test_verdicts_are_exported_and_trained_on_without_naming_any_data(
     here(capsys, elsewhere, "export", "--out", str(back), "--format", "sharegpt")
     assert back.read_bytes() == out.read_bytes()
     settings = train._settings(Home.resolve(home), "orpo", {"objective": "orpo"}, [])
-    assert "curated pairs: 18 to train on, 2 held out" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "curated pairs: 18 to train on, 2 held out" in said
+    assert "18 pairs make few updates: --epochs 10 --allow-repeats" in said
     (folder,) = (home / "pairs").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["train.jsonl", "valid.jsonl"]
     assert settings.data == str(folder) and settings.objective == "orpo"

@@ -64,7 +64,7 @@ class Run:
         self.weights = self.scu.shrink(self.weights, RATE)
 
     def _try_out(self) -> None:
-        trial = self.scu.trial(self.step)
+        trial = self.scu.trial()
         if trial is None:
             return
         trails, before = [], self.weights
@@ -157,7 +157,7 @@ def test_a_pulse_too_short_is_said_and_the_loop_goes_on() -> None:
     assert [words for _, _, words in found.events] == [
         "the pulse on λ was too short to tell what it can move"
     ]
-    assert scu.trial(0) is None and scu.state()["authority"] is None
+    assert scu.trial() is None and scu.state()["authority"] is None
 
 
 @pytest.mark.parametrize("law", ["pi", "legacy"])
