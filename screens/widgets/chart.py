@@ -125,6 +125,7 @@ class LineChart(Widget):
 
     def on_resize(self) -> None:
         self._plot()
+        self.refresh()
 
     def _plot(self) -> None:
         self._top = nice_top(max(self._least_top, max(self._series, default=0.0)))

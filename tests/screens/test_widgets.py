@@ -23,7 +23,7 @@ from screens.widgets.gauge import EntropyGauge
 from screens.widgets.legend import RampLegend
 from screens.widgets.thermometer import WordThermometer
 from tests.screens.fake_engine import statistics
-from tests.screens.fakes import Stage
+from tests.screens.fakes import Stage, screen_text
 
 VALUES = st.lists(st.floats(min_value=0, max_value=8, allow_nan=False), min_size=1, max_size=300)
 
@@ -235,6 +235,22 @@ async def test_the_chart_has_an_axis_and_marks_the_cursor() -> None:
     assert lines[0].startswith("   4┤")
     assert lines[-2].startswith("   0┤")
     assert lines[-1].split() == ["token", "1", "101"]
+
+
+async def test_a_chart_is_painted_anew_where_its_terminal_changes_size() -> None:
+    class Charted(Stage):
+        CSS = "LineChart { height: 1fr; }"
+
+        def compose(self) -> ComposeResult:
+            yield LineChart()
+
+    app = Charted()
+    async with app.run_test(size=(40, 8)) as pilot:
+        for height in (16, 5, 12):
+            await pilot.resize_terminal(60, height)
+            await pilot.pause()
+            lines = screen_text(app).splitlines()
+            assert [number for number, line in enumerate(lines) if "no tokens yet" in line] == [height - 1]
 
 
 async def test_an_empty_chart_says_so() -> None:
