@@ -38,6 +38,10 @@ class Terminal:
     def screen(self, *, styles: bool = False) -> str:
         return self._tmux("capture-pane", "-p", *(["-e"] if styles else []))
 
+    def title(self) -> str:
+        """What the terminal's title is, which an escape code can set."""
+        return self._tmux("display-message", "-p", "#{pane_title}").strip()
+
     def wait(self, wanted: str | Callable[[str], bool]) -> str:
         """The screen, as soon as it shows `wanted`. Fails, showing the screen, when it never does."""
         shows = wanted if callable(wanted) else lambda screen: wanted in screen
