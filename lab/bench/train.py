@@ -33,6 +33,10 @@ from lab.train.settings import LoraParameters, TrainSettings, as_mapping
 
 BATCH = 4
 SCU = {"target": 0.03, "interval": 5, "pulse_steps": 0}
+RANK_ROWS, RANK_EPOCHS = 8, 6
+"""Rows of a rank in a step. What a step costs whatever its size, some 15 ms on wick, no rank takes from
+another: with half as many rows two ranks gained 1.73 to 1.88."""
+
 MIXED_BAR, UNIFORM_BAR = 1.8, 1.0
 """What ours / theirs is to be in tokens a second."""
 
@@ -84,7 +88,8 @@ class TrainMemory:
 @dataclass(frozen=True, slots=True)
 class RankSpeed:
     """Counted tokens a second of one process with one BLAS thread, of one with a thread a core, and of
-    `ranks` with the cores shared out.
+    `ranks` with the cores shared out, all with `batch_size` rows a step; `ratio` is the median of the turns'
+    own ratios.
 
     What ranks gain is taken against a process with as many threads as one of them has: that is what a second
     machine would add. On the same machine a process can have all its cores itself, at the third figure.
@@ -92,14 +97,12 @@ class RankSpeed:
 
     model: str
     ranks: int
+    batch_size: int
     one_core: float
     all_cores: float
     ranked: float
+    ratio: float
     bar: float = 1.8
-
-    @property
-    def ratio(self) -> float:
-        return self.ranked / self.one_core
 
     @property
     def holds(self) -> bool:
@@ -117,20 +120,22 @@ class TrainFigures:
 
 def train_figures(model: str = "wick", quick: bool = False) -> TrainFigures:
     """Measure here and now; `quick` is a look, not a measurement."""
-    turns, rows, big_rows = (1, 2 * BATCH, BATCH) if quick else (5, 12 * BATCH, 3 * BATCH)
+    turns, rows, long_rows = (1, 2 * BATCH, BATCH) if quick else (5, 12 * BATCH, 3 * BATCH)
     with tempfile.TemporaryDirectory(prefix="lantern-bench-") as name:
         root = Path(name)
         mixed = _write_mixed(root / "mixed", rows)
         uniform = _write_uniform(root / "uniform", rows)
         big = str(write_random_llama(root / "llama-50m", model))
         speeds = []
-        for path, words, count in ((model, model, rows), (big, "llama 50M", big_rows)):
-            some_mixed, some_uniform = _first_rows(mixed, count), _first_rows(uniform, count)
-            speeds.append(_speed(path, words, "mixed lengths, prompts masked", some_mixed, True, turns))
-            speeds.append(_speed(path, words, "one length, whole", some_uniform, False, turns))
+        for path, words, count in ((model, model, rows), (big, "llama 50M", long_rows)):
+            # Mixed lengths whole, for every model: how well they can be sorted into batches depends on how
+            # many there are.
+            speeds.append(_speed(path, words, "mixed lengths, prompts masked", mixed, True, turns))
+            long = _first_rows(uniform, count)
+            speeds.append(_speed(path, words, "one length, whole", long, False, turns))
         wide = str(_write_wide_llama(root / "llama-32k", model))
-        memory = _memory(wide, _first_rows(uniform, big_rows))
-        return TrainFigures(tuple(speeds), memory, _rank_speed(model, mixed, root))
+        memory = _memory(wide, _first_rows(uniform, long_rows))
+        return TrainFigures(tuple(speeds), memory, _rank_speed(model, mixed, root, turns))
 
 
 def _settings(model: str, data: Path, masked: bool) -> TrainSettings:
@@ -264,30 +269,39 @@ def _memory(model: str, data: Path) -> TrainMemory:
     return TrainMemory("llama, vocabulary 32k", 32_000, peaks[0], peaks[1], peaks[0] / peaks[1])
 
 
-def _rank_speed(model: str, data: Path, root: Path) -> RankSpeed:
-    cores = os.cpu_count() or 1
-    speeds = [
-        _process_speed(model, data, root / f"home-{ranks}-{threads}", ranks, threads)
-        for ranks, threads in ((1, 1), (1, cores), (2, max(cores // 2, 1)))
-    ]
-    return RankSpeed(model, 2, *speeds)
+def _rank_speed(model: str, data: Path, root: Path, turns: int) -> RankSpeed:
+    """The runs of every turn one after the other, each in processes of its own."""
+    cores, ranks = os.cpu_count() or 1, 2
+    settings = replace(_settings(model, data, masked=True), batch_size=ranks * RANK_ROWS, epochs=RANK_EPOCHS)
+    sides = ((1, 1), (1, cores), (ranks, max(cores // ranks, 1)))
+
+    def speeds(turn: int) -> list[float]:
+        homes = [root / f"home-{turn}-{count}-{threads}" for count, threads in sides]
+        return [_process_speed(settings, home, *side) for home, side in zip(homes, sides, strict=True)]
+
+    took = [speeds(turn) for turn in range(turns)]
+    one_core, all_cores, ranked = (statistics.median(of_side) for of_side in zip(*took, strict=True))
+    ratio = statistics.median(both / one for one, _, both in took)
+    return RankSpeed(model, ranks, settings.batch_size, one_core, all_cores, ranked, ratio)
 
 
-def _process_speed(model: str, data: Path, home_path: Path, ranks: int, threads: int) -> float:
-    """The median speed over the steps of a run in processes of its own."""
+def _process_speed(settings: TrainSettings, home_path: Path, ranks: int, threads: int) -> float:
+    """The speed of a run in processes of its own, over its steps but the first epoch's, which warms up."""
     from lab.train.folder import create_run
     from lab.train.watch import RunTail
     from store.home import Home
     from store.records import MetricRecord
 
     home = Home.resolve(home_path)
-    folder = create_run(home, as_mapping(_settings(model, data, masked=True)))
+    folder = create_run(home, as_mapping(settings))
     command = [sys.executable, "-m", "lab.train.worker", "--home", str(home.path), "--run", str(folder.path)]
     given = environment(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
     subprocess.run([*command, "--ranks", str(ranks)], env=given, check=True, capture_output=True)
-    steps = [r for r in RunTail(home, folder).poll() if isinstance(r, MetricRecord) and r.source == "train"]
-    tokens = sum(r.values["tokens"] or 0.0 for r in steps)
-    return tokens / sum((r.values["step_ms"] or 0.0) / 1e3 for r in steps)
+    said = [
+        r.values for r in RunTail(home, folder).poll() if isinstance(r, MetricRecord) and r.source == "train"
+    ]
+    steps = [values for values in said if (values["epoch"] or 0.0) >= 1.0]
+    return sum(v["tokens"] or 0.0 for v in steps) / sum((v["step_ms"] or 0.0) / 1e3 for v in steps)
 
 
 def _write_mixed(folder: Path, rows: int) -> Path:

@@ -181,9 +181,9 @@ def _show_train(figures: TrainFigures) -> None:
     )
     bar, holds = _against(ranks.bar, ranks.holds, "≥")
     say(
-        f"{ranks.ranks} ranks on {ranks.model}: {ranks.ranked:.0f} tok/s; one process with as many BLAS "
-        f"threads as a rank has {ranks.one_core:.0f}, ratio {ranks.ratio:.2f} (bar {bar}: {holds}); "
-        f"one with a thread a core {ranks.all_cores:.0f}"
+        f"{ranks.ranks} ranks on {ranks.model}, {ranks.batch_size} rows a step: {ranks.ranked:.0f} tok/s; "
+        f"one process with as many BLAS threads as a rank has {ranks.one_core:.0f}, ratio {ranks.ratio:.2f} "
+        f"(bar {bar}: {holds}); one with a thread a core {ranks.all_cores:.0f}"
     )
 
 

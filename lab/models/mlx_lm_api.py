@@ -12,6 +12,8 @@ from lab.models.runtime import mx as _mx  # noqa: F401
 
 from mlx_lm.generate import generate, stream_generate
 from mlx_lm.models import llama, qwen2, qwen3
+from mlx_lm.models.activations import swiglu
+from mlx_lm.models.base import scaled_dot_product_attention
 from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 from mlx_lm.models.gated_delta import compute_g
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchGLU, SwitchLinear, SwitchMLP
@@ -48,7 +50,9 @@ __all__ = [
     "load_tokenizer",
     "make_prompt_cache",
     "make_sampler",
+    "scaled_dot_product_attention",
     "stream_generate",
+    "swiglu",
     "write_gguf",
 ]
 

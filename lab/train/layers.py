@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.models.load import LoadedModel
 from lab.models.mlx_lm_api import LoRALinear, linear_to_lora_layers
 from lab.models.runtime import mx, nn
+from lab.train.functions import use_quick_functions
 from lab.train.settings import TrainSettings
 
 
@@ -39,6 +40,7 @@ def make_trainable(loaded: LoadedModel, settings: TrainSettings) -> int:
     if not parameters:
         raise LabError(f"nothing to train: no module of {loaded.record.name} matches lora_parameters.keys")
     mx.eval(model.trainable_parameters())
+    use_quick_functions(model)
     return sum(int(value.size) for _, value in parameters)
 
 

@@ -29,7 +29,7 @@ from lab.train.hooks import Corpus, Findings, Hooks, MonitorContext, Regularizer
 from lab.train.layers import Dice, adapter_settings
 from lab.train.machine import Machine
 from lab.train.net import Net
-from lab.train.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
+from lab.train.optimizers import make_optimizer
 from lab.train.plan import make_order, make_plan
 from lab.train.pulse import Pulse
 from lab.train.ranks import Ranks
@@ -159,7 +159,7 @@ class Trainer:
         model.load_weights(list(checkpoints.load_arrays(initial, WEIGHTS).items()), strict=False)
         self._tell_regularizer()
         model.load_weights(list(checkpoints.load_arrays(path, WEIGHTS).items()), strict=False)
-        restore_optimizer(self._stepper.optimizer, checkpoints.load_arrays(path, OPTIMIZER))
+        self._stepper.restore_optimizer(checkpoints.load_arrays(path, OPTIMIZER))
         self._step, self._micro_batches = state.step, state.micro_batches
         self._peak, self._elapsed_s = state.peak_learning_rate, state.elapsed_s
         if state.best_step is not None and state.best_loss_nats is not None:
@@ -175,7 +175,7 @@ class Trainer:
 
     def _tell_regularizer(self) -> None:
         if self._run.hooks.regularizer is not None:
-            self._run.hooks.regularizer.begin(self._run.net.model.trainable_parameters(), self.plan.tokens)
+            self._run.hooks.regularizer.begin(self._stepper.weights(), self.plan.tokens)
 
     def _make_step(self) -> None:
         """One update, and what it measured."""
@@ -242,16 +242,16 @@ class Trainer:
         if regularizer is None or trial is None:
             return
         trails = [self._tried(regularizer, lambda_, trial.updates) for lambda_ in trial.lambdas]
-        found = regularizer.judge(trails, self._run.net.model.trainable_parameters())
+        found = regularizer.judge(trails, self._stepper.weights())
         self._note(regularizer.name, found)
 
     def _tried(self, regularizer: Regularizer, lambda_: float, updates: int) -> Trail:
         """The next `updates` steps under one λ; weights, optimizer and place in the data are put back."""
-        model, optimizer = self._run.net.model, self._stepper.optimizer
-        weights, moments = list(tree_flatten(model.trainable_parameters())), optimizer_arrays(optimizer)
+        model = self._run.net.model
+        weights, moments = list(tree_flatten(model.trainable_parameters())), self._stepper.optimizer_arrays()
         place = (self._step, self._micro_batches)
         regularizer.hold(lambda_)
-        watched, losses = [regularizer.watch(model.trainable_parameters())], []
+        watched, losses = [regularizer.watch(self._stepper.weights())], []
         for _ in range(min(updates, self.plan.steps - self._step)):
             self._add_micro_batches()
             try:
@@ -259,10 +259,10 @@ class Trainer:
             except DivergedError:
                 break
             self._step += 1
-            watched.append(regularizer.watch(model.trainable_parameters()))
+            watched.append(regularizer.watch(self._stepper.weights()))
         self._step, self._micro_batches = place
         model.load_weights(weights, strict=False)
-        restore_optimizer(optimizer, moments)
+        self._stepper.restore_optimizer(moments)
         return Trail(watched, losses)
 
     def _peak_memory(self) -> int:
@@ -286,7 +286,7 @@ class Trainer:
         regularizer = self._run.hooks.regularizer
         if regularizer is None or self._step % regularizer.every:
             return
-        found = regularizer.observe(self._step, loss_nats, self._run.net.model.trainable_parameters())
+        found = regularizer.observe(self._step, loss_nats, self._stepper.weights())
         self._witness = found.stop
         self._note(regularizer.name, found)
 
@@ -412,7 +412,7 @@ class Trainer:
         # Flushed together with every line before it: what the state builds on is then on the disk.
         self._log.write(adapter, durable=True)
         state = self._state(reason)
-        checkpoints.save_state(path, state, optimizer_arrays(self._stepper.optimizer))
+        checkpoints.save_state(path, state, self._stepper.optimizer_arrays())
         write_ledger(folder.ledger, self._seen())
         self._log.checkpoint(self._step, str(path), adapter.id, reason, state.valid_loss_nats)
         best = folder.checkpoint(settings.name, state.best_step or 0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_flatten
 
 from lab.errors import LabError
 from lab.train.apollo import Apollo
@@ -24,6 +24,9 @@ _CLASSES: Mapping[str, Any] = {
 
 _DECAYING = frozenset({"adamw", "sgd", "muon", "apollo"})
 """Those that take a weight decay of their own."""
+
+_ELEMENTWISE = (optim.Adam, optim.AdamW, optim.SGD)
+"""Those to which a weight is a number; the others look at the rows and columns of its matrix."""
 
 
 def make_optimizer(settings: TrainSettings) -> Any:
@@ -43,12 +46,12 @@ def make_optimizer(settings: TrainSettings) -> Any:
         raise LabError(f"optimizer_config.{settings.optimizer}: {error}") from error
 
 
+def is_elementwise(optimizer: Any) -> bool:
+    """Whether it treats every number by itself, whatever array it is in."""
+    return type(optimizer) in _ELEMENTWISE
+
+
 def optimizer_arrays(optimizer: Any) -> dict[str, Any]:
-    """The state as named arrays, for a safetensors file."""
+    """The state as named arrays."""
     flat: Any = tree_flatten(optimizer.state)
     return dict(flat)
-
-
-def restore_optimizer(optimizer: Any, arrays: Mapping[str, Any]) -> None:
-    """Put saved arrays back as the state."""
-    optimizer.state = tree_unflatten(list(arrays.items()))

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx.utils import tree_map
 
-from lab.models.runtime import mx, nn
-from lab.train.hooks import Array, Objective, Regularizer, Tree
+from lab.models.runtime import mx
+from lab.train.hooks import Array, Objective, Regularizer
 from lab.train.net import Net
+from lab.train.optimizers import is_elementwise, optimizer_arrays
 from lab.train.ranks import Ranks
+from lab.train.sums import sum_of_squares
+from lab.train.trainable import Trainable, Weights
 
 
 class DivergedError(Exception):
@@ -53,19 +56,24 @@ class Stepper:
         max_grad_norm: float | None = None,
         ranks: Ranks | None = None,
     ) -> None:
-        self._net, self._objective, self.optimizer = net, objective, optimizer
+        self._net, self._objective, self._optimizer = net, objective, optimizer
+        self._trainable = Trainable(net.model, is_elementwise(optimizer))
         self._regularizer, self._max_grad_norm = regularizer, max_grad_norm
         self._ranks = ranks or Ranks()
-        self._value_and_gradients: Any = nn.value_and_grad(net.model, self._total)  # type: ignore[attr-defined]
-        self._gradients: Tree | None = None
+        self._value_and_gradients: Any = mx.value_and_grad(self._total)
+        self._gradients: Weights | None = None
         self._sums: dict[str, Array] = {}
 
     def add(self, items: Sequence[Any]) -> None:
         """Add the gradients of a micro-batch, which may be empty on this rank."""
         if not items:
             return
-        (total, (weight, metrics)), gradients = self._value_and_gradients(self._objective.collate(items))
+        arrays = self._trainable.arrays()
+        found = self._value_and_gradients(arrays, self._objective.collate(items))
+        self._trainable.put(arrays)
+        (total, (weight, metrics)), by_array = found
         sums = {"total": total, "weight": weight, **metrics}
+        gradients = self._trainable.pack(by_array)
         if self._gradients is not None:
             gradients = tree_map(mx.add, gradients, self._gradients)
             sums = {name: sums.get(name, 0.0) + self._sums.get(name, 0.0) for name in {**self._sums, **sums}}
@@ -92,11 +100,24 @@ class Stepper:
             penalty_nats=None if penalty is None else penalty.item(),
         )
 
-    def _total(self, batch: Any) -> tuple[Array, tuple[Array, dict[str, Array]]]:
+    def weights(self) -> Weights:
+        """The trainable weights as the step works on them."""
+        return self._trainable.pack(self._trainable.arrays())
+
+    def optimizer_arrays(self) -> dict[str, Array]:
+        """The optimizer's state by the names of the weights, for a safetensors file."""
+        return self._trainable.unpack_state(optimizer_arrays(self._optimizer))
+
+    def restore_optimizer(self, arrays: Mapping[str, Array]) -> None:
+        """Put saved arrays back as the optimizer's state."""
+        self._optimizer.state = self._trainable.pack_state(arrays)
+
+    def _total(self, arrays: Sequence[Array], batch: Any) -> tuple[Array, tuple[Array, dict[str, Array]]]:
+        self._trainable.put(arrays)
         losses = self._objective.losses(self._net, batch)
         return losses.totals.sum(), (losses.weights.sum(), summed(losses.metrics))
 
-    def _added_up(self) -> tuple[Tree, dict[str, Array]]:
+    def _added_up(self) -> tuple[Weights, dict[str, Array]]:
         """This step's gradients and sums over all ranks; what is held is let go."""
         gradients, sums = self._gradients, self._sums
         self._gradients, self._sums = None, {}
@@ -104,37 +125,35 @@ class Stepper:
             assert gradients is not None
             return gradients, sums
         if gradients is None:
-            gradients = tree_map(mx.zeros_like, self._net.model.trainable_parameters())
+            gradients = tree_map(mx.zeros_like, self.weights())
         nothing = {"total": mx.array(0.0), "weight": mx.array(0.0)}
         nothing |= {name: mx.zeros((2,)) for name in sorted(self._objective.metric_names())}
         names = list(nothing)
-        flat: Any = tree_flatten(gradients)
-        added = self._ranks.sum([g for _, g in flat] + [sums.get(name, nothing[name]) for name in names])
-        tree = tree_unflatten([(name, value) for (name, _), value in zip(flat, added, strict=False)])
-        return tree, dict(zip(names, added[len(flat) :], strict=True))
+        added = self._ranks.sum([*gradients.values(), *(sums.get(name, nothing[name]) for name in names)])
+        total = dict(zip(gradients, added, strict=False))
+        return total, dict(zip(names, added[len(gradients) :], strict=True))
 
-    def _with_penalty(self, gradients: Tree) -> tuple[Tree, Array | None]:
+    def _with_penalty(self, gradients: Weights) -> tuple[Weights, Array | None]:
         if self._regularizer is None:
             return gradients, None
-        trainable = self._net.model.trainable_parameters()
-        if self._regularizer.penalty(trainable) is None:
+        weights = self.weights()
+        if self._regularizer.penalty(weights) is None:
             return gradients, None
-        penalty, pull = mx.value_and_grad(self._regularizer.penalty)(trainable)
+        penalty, pull = mx.value_and_grad(self._regularizer.penalty)(weights)
         return tree_map(mx.add, gradients, pull), penalty
 
-    def _clipped(self, gradients: Tree) -> tuple[Tree, Array]:
-        flat: Any = tree_flatten(gradients)
-        norm = mx.sqrt(sum((mx.square(g).sum() for _, g in flat), mx.array(0.0)))
+    def _clipped(self, gradients: Weights) -> tuple[Weights, Array]:
+        norm = mx.sqrt(sum_of_squares(gradients))
         if self._max_grad_norm is None:
             return gradients, norm
         factor = mx.minimum(self._max_grad_norm / (norm + 1e-6), 1.0)
         return tree_map(lambda g: g * factor, gradients), norm
 
-    def _apply(self, gradients: Tree, learning_rate: float) -> None:
-        model = self._net.model
-        self.optimizer.learning_rate = learning_rate
-        updated = self.optimizer.apply_gradients(gradients, model.trainable_parameters())
+    def _apply(self, gradients: Weights, learning_rate: float) -> None:
+        self._optimizer.learning_rate = learning_rate
+        updated = self._optimizer.apply_gradients(gradients, self.weights())
         if self._regularizer is not None:
             updated = self._regularizer.shrink(updated, learning_rate)
-        model.update(updated)
-        mx.eval(model.trainable_parameters(), self.optimizer.state)
+        arrays = self._trainable.unpack(updated)
+        mx.eval(arrays, self._optimizer.state)
+        self._trainable.put(arrays)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.models.runtime import mx, tree_flatten, tree_map
+from lab.models.runtime import mx, tree_map
 from lab.train.hooks import Array, Findings, Trail, Tree, Trial
 from lab.train.scu import legacy, pi
 from lab.train.scu.authority import Authority, growth_per_step, judge
@@ -22,6 +22,7 @@ from lab.train.scu.legacy import LegacySettings, LegacyState
 from lab.train.scu.pi import PISettings, PIState
 from lab.train.scu.quantities import Prior, Reading, read
 from lab.train.scu.settings import ScuSettings, changed
+from lab.train.sums import sum_of_squares
 from store.records import EventLevel
 
 Event = tuple[str, EventLevel, str]
@@ -60,14 +61,14 @@ class Scu:
             basis="planned" if given is None else "given",
         )
         self._initial = initial
-        self._squares_at_init = float(_squares(initial).item())
+        self._squares_at_init = float(sum_of_squares(initial).item())
         self._lambda = mx.array(self._lambda_now())
 
     def penalty(self, trainable: Tree) -> Array | None:
         """λ Σw² / (2σ²N), nats per token, where the actuator is coupled."""
         if self._settings.actuator != "coupled":
             return None
-        return self._lambda * _squares(trainable) / (2.0 * self._prior.sigma**2 * self._prior.tokens)
+        return self._lambda * sum_of_squares(trainable) / (2.0 * self._prior.sigma**2 * self._prior.tokens)
 
     def shrink(self, trainable: Tree, learning_rate: float) -> Tree:
         """w − lr·λ/(σ²N)·(w − w₀) where the actuator is decoupled; never past w₀."""
@@ -172,7 +173,7 @@ class Scu:
 
     def _read(self, loss_nats: float, trainable: Tree) -> Reading:
         moved = tree_map(lambda now, start: now - start, trainable, self._initial)
-        squares, from_init = _squares(trainable), _squares(moved)
+        squares, from_init = sum_of_squares(trainable), sum_of_squares(moved)
         mx.eval(squares, from_init)
         return read(
             loss_nats, float(squares.item()), float(from_init.item()), self._squares_at_init, self._prior
@@ -253,12 +254,6 @@ def _start(settings: ScuSettings) -> PIState | LegacyState:
     if isinstance(settings.control, PISettings):
         return pi.start(settings.control)
     return legacy.start(settings.control)
-
-
-def _squares(tree: Tree) -> Array:
-    """Σw² over a tree, in float32 summed leaf by leaf."""
-    leaves: Any = tree_flatten(tree)
-    return mx.stack([mx.sum(mx.square(leaf.astype(mx.float32))) for _, leaf in leaves]).sum()
 
 
 def _mean(losses_nats: Sequence[float]) -> float:

@@ -51,4 +51,7 @@ def test_memory_is_that_of_one_side_at_a_time(
 @pytest.mark.slow
 def test_ranks_are_measured_in_processes_of_their_own(model: str, tmp_path: Path) -> None:
     data = bench._write_mixed(tmp_path / "mixed", 8)
-    assert bench._process_speed(model, data, tmp_path / "home", ranks=2, threads=1) > 0
+    speed = bench._rank_speed(model, data, tmp_path, turns=1)
+    assert (speed.ranks, speed.batch_size) == (2, 2 * bench.RANK_ROWS)
+    assert speed.one_core > 0 and speed.all_cores > 0
+    assert speed.ratio == speed.ranked / speed.one_core

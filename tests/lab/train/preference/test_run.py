@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
     "epochs": 3.0,
     "allow_repeats": True,
     "max_grad_norm": 1.0,
-    "learning_rate": 5e-3,
+    "learning_rate": 1e-3,
     "save_every": 2,
     "steps_per_eval": 4,
 }
