@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.models.mlx_lm_api import scaled_dot_product_attention, swiglu
@@ -27,6 +27,10 @@ _POWER_OF_TWO = (
 )
 """2^f for |f| ≤ 1/2, highest power first, fitted for the least relative error: 7.5e-8."""
 
+PIECE = 1 << 18
+"""How many powers are computed at once. The CPU backend runs some ten operations ahead, each with an array of
+such a size: a mebibyte stays in the cache, and long texts do not fill the memory."""
+
 _LEAST, _GREATEST = -87.0, 88.0
 _NOTHING = -80.0
 """Softmax takes e to less than this as 0, which beside 1 it is. Products with it would be denormal numbers,
@@ -43,6 +47,10 @@ def exp(x: Array) -> Array:
 
     e^x = 2^n · 2^f with n the integer nearest to x / ln 2; n is added to the exponent's bits.
     """
+    return _in_pieces(_exp, x.reshape(-1, 1)).reshape(x.shape)
+
+
+def _exp(x: Array) -> Array:
     t = mx.clip(x, _LEAST, _GREATEST) * _LOG2_E
     shifted = t + _TO_INTEGER
     f = t - (shifted - _TO_INTEGER)
@@ -51,6 +59,19 @@ def exp(x: Array) -> Array:
         power = power * f + coefficient
     exponent = mx.left_shift(mx.view(shifted, mx.int32), mx.array(23))
     return mx.view(mx.view(power, mx.int32) + exponent, mx.float32)
+
+
+def _in_pieces(fn: Callable[[Array], Array], rows: Array) -> Array:
+    """`fn` of `rows` `(n, width)`, which treats each by itself, one piece after the other."""
+    count = max(PIECE // rows.shape[1], 1)
+    if len(rows) <= count:
+        return fn(rows)
+    pieces: list[Array] = []
+    for first in range(0, len(rows), count):
+        piece = rows[first : first + count]
+        # Else they would all be in memory together.
+        pieces.append(fn(mx.depends(piece, pieces[-1]) if pieces else piece))
+    return mx.concatenate(pieces)
 
 
 def silu_times(gate: Array, x: Array) -> Array:
@@ -77,8 +98,12 @@ def _silu_times_back(primals: Sequence[Array], cotangents: Sequence[Array], outp
 @mx.custom_function
 def softmax(scores: Array) -> Array:
     """Softmax of float32 over the last axis; a row must have one finite score."""
+    return _in_pieces(_softmax, scores.reshape(-1, scores.shape[-1])).reshape(scores.shape)
+
+
+def _softmax(scores: Array) -> Array:
     below = scores - scores.max(axis=-1, keepdims=True)
-    weights = mx.where(below < _NOTHING, mx.array(0.0), exp(below))
+    weights = mx.where(below < _NOTHING, mx.array(0.0), _exp(below))
     return weights / weights.sum(axis=-1, keepdims=True)
 
 

@@ -15,6 +15,7 @@ from mlx_lm.models.activations import swiglu
 from mlx_lm.models.base import create_causal_mask, scaled_dot_product_attention
 
 from lab.models.runtime import mx, nn
+from lab.train import exponentials
 from lab.train.exponentials import attention, exp, exponentials_are_slow, silu_times, softmax
 from lab.train.functions import rebind, use_quick_functions
 from tests.lab.train.models import loaded, with_lora
@@ -65,6 +66,15 @@ def test_the_gate_and_its_gradients_are_those_of_mlx_lm() -> None:
 def test_softmax_and_its_gradient_are_those_of_mlx() -> None:
     scores = 20.0 * mx.random.normal((4, 3, 33), key=mx.random.key(1))
     assert_same_function(softmax, lambda s: mx.softmax(s, axis=-1), [scores])
+
+
+@pytest.mark.parametrize("piece", [1, 7, 33, 100])
+def test_pieces_change_nothing(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = 20.0 * mx.random.normal((4, 3, 33), key=mx.random.key(1))
+    whole = np.array(exp(scores)), np.array(softmax(scores))
+    monkeypatch.setattr(exponentials, "PIECE", piece)
+    assert np.array_equal(exp(scores), whole[0])
+    np.testing.assert_allclose(np.array(softmax(scores)), whole[1], rtol=1e-6)
 
 
 def test_what_is_hidden_from_softmax_weighs_exactly_nothing() -> None:
