@@ -21,6 +21,10 @@ from tests.lab.train import runs
 from tests.models import tiny_model
 
 GIVEN: dict[str, Any] = {"batch_size": 5, "save_every": 2, "max_grad_norm": 1.0}
+WATCHED: dict[str, Any] = {
+    "scu": {"target": 0.02, "interval": 2, "pulse_after": 1, "pulse_steps": 2},
+    "monitors": {"probes": False, "prompts": ["Whose key is it?"], "max_tokens": 6, "every": 2},
+}
 
 
 def adapter(folder: RunFolder) -> dict[str, np.ndarray]:
@@ -62,6 +66,19 @@ def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(left.losses(), right.losses(), atol=1e-4)
     np.testing.assert_allclose(left.losses("valid"), right.losses("valid"), atol=1e-4)
     assert [v["tokens"] for v in left.metrics().values()] == [v["tokens"] for v in right.metrics().values()]
+
+
+def test_control_unit_and_monitors_say_the_same_of_two_ranks(tmp_path: Path) -> None:
+    data = runs.write_data(tmp_path / "data", train=23)
+    alone, shared = Home.resolve(tmp_path / "alone"), Home.resolve(tmp_path / "shared")
+    one = runs.train(alone, runs.settings(data, **GIVEN, **WATCHED))
+    two = runs.train(shared, runs.settings(data, **GIVEN, **WATCHED), ranks=2)
+    assert_same_weights(one, two)
+    left, right = runs.Watch(alone, one), runs.Watch(shared, two)
+    for source, name in (("probes", "entropy_nats"), ("perplexity", "perplexity"), ("scu", "lambda")):
+        expected = {step: values[name] for step, values in left.metrics(source).items()}
+        found = {step: values[name] for step, values in right.metrics(source).items()}
+        assert found == pytest.approx(expected, rel=1e-3) and len(expected) > 1
 
 
 def test_commands_reach_every_rank_before_the_same_step(tmp_path: Path) -> None:
