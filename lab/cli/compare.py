@@ -133,7 +133,7 @@ def compare(
             journal.append(comparison, durable=True)
             store.ingest()
         if sides is not None and not _run(comparison, sides, by, models, store, batch_size):
-            _say_how_to_go_on(store, comparison, home)
+            say_how_to_go_on(store, comparison, home)
             raise typer.Exit(STOPPED)
         report(store, comparison, out, as_json=as_json)
 
@@ -272,7 +272,8 @@ def stopping_politely() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _say_how_to_go_on(store: StoreService, comparison: ComparisonRecord, home: Path | None) -> None:
+def say_how_to_go_on(store: StoreService, comparison: ComparisonRecord, home: Path | None) -> None:
+    """What is kept of a comparison that was stopped, and the command that asks the rest."""
     from store.queries import answered
 
     store.ingest()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.cli.output import HomeOption, JsonOption, emit, notice, number, say, show, table
 from lab.cli.workbench import ModelOption, Workbench, workbench
-from lab.protocol import Ask, Finished, Started, Token
+from lab.protocol import Ask, Event, Finished, Started, Token
 
 if TYPE_CHECKING:
     from lab.cli.demo_training import Trained
@@ -50,7 +51,7 @@ def command(
 
     began = time.monotonic()
     with workbench(home, model) as bench:
-        battery = _answer_all(bench, model, seed, max_tokens, quiet=as_json)
+        battery = _answer_all(bench, model, seed, max_tokens, home, quiet=as_json)
         rows = _rows(bench, battery)
         first = _summary(bench, battery)
         if not as_json:
@@ -78,9 +79,10 @@ command.__doc__ = f"{command.__doc__}\n\n{EXAMPLE}"
 
 
 def _answer_all(
-    bench: Workbench, model: str, seed: int, max_tokens: int | None, quiet: bool
+    bench: Workbench, model: str, seed: int, max_tokens: int | None, home: Path | None, quiet: bool
 ) -> ComparisonRecord:
     """Ask both sides of every pair, one after the other, so that they can be read as they come."""
+    from lab.cli.compare import say_how_to_go_on
     from lab.compare.plan import new_comparison, passes
     from lab.compare.sides import condition_records, side_record
     from lab.demo import demo_probes, demo_sides
@@ -105,16 +107,24 @@ def _answer_all(
     )
     bench.session.keep(*(kept for side in sides for kept in condition_records(side)), comparison)
     (both,) = passes(comparison, *sides)
-    for event in bench.session.generate("demo", both.asks, batch_size=1):
-        if quiet:
-            continue
-        if isinstance(event, Started):
-            _say_heading(both.asks[event.ask], first_of_pair=event.ask % 2 == 0)
-        elif isinstance(event, Token):
-            say(event.token.text, end="")
-        elif isinstance(event, Finished):
-            say("\n")
+    try:
+        for event in bench.session.generate("demo", both.asks, batch_size=1):
+            if not quiet:
+                _say(event, both.asks)
+    except KeyboardInterrupt:
+        say("")
+        say_how_to_go_on(bench.store, comparison, home)
+        raise
     return comparison
+
+
+def _say(event: Event, asks: Sequence[Ask]) -> None:
+    if isinstance(event, Started):
+        _say_heading(asks[event.ask], first_of_pair=event.ask % 2 == 0)
+    elif isinstance(event, Token):
+        say(event.token.text, end="")
+    elif isinstance(event, Finished):
+        say("\n")
 
 
 def _document(

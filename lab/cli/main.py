@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperGroup
 
 from lab.errors import LabError
 from store.errors import StoreError
@@ -54,8 +55,10 @@ def run(arguments: Sequence[str], open_lab: OpenLab) -> int:
         result = _app(open_lab)(list(arguments), standalone_mode=False, prog_name="lantern")
     except (LabError, StoreError) as error:
         return _fault(str(error))
-    except KeyboardInterrupt:
-        print("lantern: stopped; what was finished is kept", file=sys.stderr)
+    except _StoppedError:
+        # The terminal has put ^C behind whatever was printed last.
+        line = "\n" if sys.stderr.isatty() else ""
+        print(f"{line}lantern: stopped; what was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +71,18 @@ def run(arguments: Sequence[str], open_lab: OpenLab) -> int:
     return int(result or 0)
 
 
+class _StoppedError(Exception):
+    """Ctrl-C, as something that Typer passes on: of KeyboardInterrupt it makes an exit code alone."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _StoppedError from stop
+
+
 def _fault(message: str) -> int:
     from lab.safetext import safe_line
 
@@ -78,6 +93,7 @@ def _fault(message: str) -> int:
 def _app(open_lab: OpenLab) -> Callable[..., int | None]:
     app = typer.Typer(
         name="lantern",
+        cls=_Commands,
         help="A terminal lab for people who fine-tune small language models on their own machine.",
         epilog="Without a command the lab opens on this terminal.",
         rich_markup_mode=None,

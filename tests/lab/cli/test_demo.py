@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from store.home import Home
 from store.queries import run_rows
 from store.queries.runs import page_runs, run_samples
 from store.service import StoreService
-from tests.lab.cli.shell import lantern
+from tests.lab.cli.shell import ROOT, lantern
 from tests.lab.compare.recomputed import Recomputed
 from tests.models import tiny_model
 
@@ -37,6 +42,25 @@ def test_plain_demo_streams_answers_and_ends_with_the_table_and_the_store(tmp_pa
     assert "12 of 12 pairs answered on both sides" in text
     assert "the bootstrap is over-confident below 20; read the exact test" in text
     assert str(tmp_path) in text.splitlines()[-1]
+
+
+def test_a_stopped_demo_says_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "screens.entry", "demo", "--plain", "--model"]
+    command += [str(tiny_model("llama")), "--max-tokens", "64"]
+    environment = {**os.environ, "LANTERN_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(b"[lantern.txt]"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    *_, kept, command_line, last = errors.decode().splitlines()
+    assert re.fullmatch(r"stopped: [12] of 24 answers are finished and kept; to go on:", kept)
+    assert last == "lantern: stopped; what was finished is kept"
+    resumed = lantern(*shlex.split(command_line)[1:], home=tmp_path)
+    assert b"12 of 12 pairs answered on both sides" in resumed.stdout
 
 
 @pytest.mark.slow
