@@ -18,7 +18,7 @@ from lab.decode.loop import never
 from lab.errors import LabError
 from lab.kernels import load as load_kernel
 from lab.measure.instrument import Instrument
-from lab.measure.statistics import Estimate, paired_bootstrap
+from lab.measure.statistics import Estimate, sign_flip_test
 from lab.probes import from_row
 from lab.protocol import Progress
 from lab.sampling import load_preset
@@ -119,7 +119,10 @@ def go_on(
 
 
 def delta_of(store: StoreService, comparison: ComparisonRecord) -> Delta:
-    """What a finished comparison came to; probes are the unit. Raises LabError without a scored pair."""
+    """What a finished comparison came to, with the interval that its report shows; probes are the unit.
+
+    Raises LabError without a scored pair.
+    """
     sides: dict[str, dict[int, float]] = {"left": {}, "right": {}}
     clusters: dict[int, str] = {}
     for answer in store.query(compared_answers, comparison.id):
@@ -134,10 +137,10 @@ def delta_of(store: StoreService, comparison: ComparisonRecord) -> Delta:
         comparison_id=comparison.id,
         left=fmean(sides["left"][place] for place in places),
         right=fmean(sides["right"][place] for place in places),
-        delta=paired_bootstrap(
+        delta=sign_flip_test(
             [sides["right"][place] - sides["left"][place] for place in places],
             clusters=[clusters[place] for place in places],
-        ),
+        ).effect,
     )
 
 

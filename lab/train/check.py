@@ -113,7 +113,7 @@ def check(settings: TrainSettings, home: Home) -> Check:
         trainable_parameters=trainable,
         backend=loaded.backend,
         batch=tuple(row for item in batches[0] for row in shown_rows(item, loaded.tokenizer)),
-        notices=corpus.notices,
+        notices=(*corpus.notices, *_repeats(home, settings, corpus, plan.passes)),
         overlaps=tuple(_overlaps(settings)),
         measured=Measured(
             batch_tokens=read[largest],
@@ -123,6 +123,18 @@ def check(settings: TrainSettings, home: Home) -> Check:
             run_seconds=micro_batch_s * sum(widths) / len(widths) * plan.micro_batches,
         ),
     )
+
+
+def _repeats(home: Home, settings: TrainSettings, corpus: Corpus, passes: float) -> list[str]:
+    """Why a run would be refused for what earlier ones have seen, or that it would see it again."""
+    from lab.train.data.ledger import refuse_repeats, seen_before
+
+    examples = [item.sha256 for item in corpus.train]
+    try:
+        said = refuse_repeats(examples, seen_before(home, settings.model), settings, passes)
+    except LabError as refusal:
+        return [f"the run would be refused: {refusal}"]
+    return [] if said is None else [said]
 
 
 def shown_rows(item: Any, tokenizer: Any) -> list[ShownRow]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
 from lab.train.control import Command, ControlReader, send
-from lab.train.folder import RunFolder, list_runs
+from lab.train.folder import RunFolder
 from lab.train.pulse import Pulse
 from lab.train.runlog import RunLog, Said, what_was_said
 from lab.train.settings import TrainSettings, from_mapping
@@ -135,6 +135,7 @@ def _prepared(
     home: Home, folder: RunFolder, ranks: Ranks, log: RunLog, pulse: Pulse, commands: ControlReader | None
 ) -> Outcome:
     """Load, read and check everything, say what is going to happen, and do it."""
+    from lab.train.data.ledger import refuse_repeats, seen_before
     from lab.train.loop import Trainer
 
     settings = from_mapping(folder.read_plan()["settings"], str(folder.plan))
@@ -144,7 +145,11 @@ def _prepared(
     run, trainable, parent = _trainable(folder, settings, ranks, loaded, hooks, corpus)
     trainer = Trainer(run, log, pulse, commands)
     start = _last_checkpoint(run)
-    repeats = None if start else _check_repeats(home, folder, settings, run, trainer)
+    repeats = None
+    if start is None:
+        earlier = seen_before(home, settings.model, but=folder.run_id)
+        examples = [item.sha256 for item in run.corpus.train]
+        repeats = refuse_repeats(examples, earlier, settings, trainer.plan.passes)
     pulse.say("starting", planned_steps=trainer.plan.steps)
     log.run(_record(run, trainer, trainable, parent))
     if start is None:
@@ -250,20 +255,6 @@ def _last_checkpoint(run: Run) -> Path | None:
     if state.data_sha256 != run.corpus.sha256:
         raise LabError(f"{run.settings.data}: the data has changed since this run was started")
     return found[-1]
-
-
-def _check_repeats(
-    home: Home, folder: RunFolder, settings: TrainSettings, run: Run, trainer: Trainer
-) -> str | None:
-    from lab.train.data.ledger import read_ledger, refuse_repeats
-
-    earlier = {}
-    for other in list_runs(home):
-        planned = other.read_plan()["settings"]
-        if other.run_id != folder.run_id and planned.get("model") == settings.model:
-            earlier[f"{planned.get('name')} ({other.run_id[-8:]})"] = read_ledger(other.ledger)
-    examples = [item.sha256 for item in run.corpus.train]
-    return refuse_repeats(examples, earlier, settings, trainer.plan.passes)
 
 
 def _record(run: Run, trainer: Trainer, trainable: int, parent: str | None) -> RunRecord:

@@ -166,6 +166,14 @@ class RunBook:
         return None if series is None else series.last
 
     @property
+    def may_answer(self) -> bool:
+        """Whether it answers probes on its way, as far as its settings are known."""
+        monitors = self.settings.get("monitors") if self.settings else True
+        if isinstance(monitors, Mapping):
+            return monitors.get("probes", True) is not False or bool(monitors.get("prompts"))
+        return bool(monitors)
+
+    @property
     def eta_s(self) -> float | None:
         """Seconds to the last planned step at the pace of the newest steps, evaluations included."""
         if len(self._pace) < 2 or not self.planned_steps:

@@ -33,15 +33,18 @@ class SampleTape(Tape):
         super().__init__(id=id)
         self._levels: list[int | None] = []
         self._heads: set[int] = set()
-        self._shown: tuple[str, ...] | None = None
+        self._shown: tuple[object, ...] | None = None
         self._styles: tuple[Style, ...] = ()
 
-    def show(self, samples: Sequence[Sample]) -> None:
-        """Show these, in this order; what is shown already is not laid out again."""
-        ids = tuple(sample.generation_id for sample in samples)
-        if ids == self._shown:
+    def show(self, samples: Sequence[Sample], awaited: bool) -> None:
+        """Show these, in this order; what is shown already is not laid out again.
+
+        `awaited` says whether the run answers probes on its way, or is not known not to.
+        """
+        shown = (awaited, *(sample.generation_id for sample in samples))
+        if shown == self._shown:
             return
-        self._shown = ids
+        self._shown = shown
         texts: list[str] = []
         self._levels, self._heads = [], set()
         for sample in samples:
@@ -52,7 +55,10 @@ class SampleTape(Tape):
             texts += [*pieces, "\n\n"]
             self._levels += [*levels, None]
         if not texts:
-            texts, self._levels = ["No samples: this run has no probes to answer on its way."], [None]
+            nothing = (
+                "No samples yet." if awaited else "No samples: this run has no probes to answer on its way."
+            )
+            texts, self._levels = [nothing], [None]
         self.set_pieces(texts)
 
     def piece_style(self, first: int, last: int, text: str) -> Style:

@@ -271,7 +271,7 @@ class TrainingScreen(LabScreen):
             self.charts.room = self._room()
             self.charts.show(book, self._others)
         if self.query_one("#samples-pane").display:
-            self.query_one(SampleTape).show(list(reversed(book.samples)))
+            self.query_one(SampleTape).show(list(reversed(book.samples)), book.may_answer)
         self._draw_log(book)
 
     def _room(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,3 +129,23 @@ def test_a_platform_that_counts_no_load_is_no_fault(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(hardware.os, "getloadavg", refused, raising=False)
     assert hardware.load_average() is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "may"),
+    [
+        ({}, True),
+        ({"name": "a"}, False),
+        ({"monitors": None}, False),
+        ({"monitors": False}, False),
+        ({"monitors": {}}, True),
+        ({"monitors": True}, True),
+        ({"monitors": {"probes": False}}, False),
+        ({"monitors": {"probes": False, "prompts": ["Who?"]}}, True),
+        ({"monitors": {"probes": ["core/P01"]}}, True),
+    ],
+)
+def test_samples_are_awaited_of_runs_that_answer_on_their_way(settings: dict[str, Any], may: bool) -> None:
+    book = RunBook("r")
+    book.settings = settings
+    assert book.may_answer is may

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.outfiles import write_file
+from lab.train.folder import list_runs
 from lab.train.settings import TrainSettings
+from store.home import Home
 
 
 def write_ledger(path: Path, seen: Iterable[str]) -> None:
@@ -23,6 +25,22 @@ def read_ledger(path: Path) -> frozenset[str]:
         return frozenset()
     except (OSError, ValueError) as error:
         raise LabError(f"{path}: the ledger of seen examples cannot be read: {error}") from error
+
+
+def seen_before(home: Home, model: str, but: str = "") -> dict[str, frozenset[str]]:
+    """What the runs on this model saw, by their names; `but` is the run that asks.
+
+    A run whose settings cannot be read hinders no other.
+    """
+    seen = {}
+    for run in list_runs(home):
+        try:
+            planned = run.read_plan()["settings"]
+        except (LabError, KeyError):
+            continue
+        if run.run_id != but and planned.get("model") == model:
+            seen[f"{planned.get('name')} ({run.run_id[-8:]})"] = read_ledger(run.ledger)
+    return seen
 
 
 def refuse_repeats(

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from lab.errors import LabError
+from lab.models.load import load
 from lab.probes.batteries import shipped
 from lab.train.check import check, read_check, shortened
+from lab.train.data.ledger import write_ledger
+from lab.train.hooks import Corpus
 from lab.train.outlook import Earlier, outlook
 from lab.train.settings import LoraParameters, TrainSettings, as_mapping
+from lab.train.wiring import build_hooks
 from store.home import Home
 from tests.hostile import HOSTILE
 from tests.lab.train import runs
@@ -48,6 +52,28 @@ def test_rows_read_as_the_template_renders_them(settings: TrainSettings, tmp_pat
     assert seen.measured.peak_memory_bytes > 0 and seen.measured.step_ms > 0
     assert seen.measured.run_seconds == pytest.approx(seen.measured.step_ms / 1e3 * seen.steps, rel=1.0)
     assert read_check(json.loads(json.dumps(asdict(seen)))) == seen
+
+
+def test_what_an_earlier_run_has_seen_is_said_before_this_one_is_refused(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    home = Home.resolve(tmp_path / "home")
+    assert not any("seen by run" in notice for notice in check(settings, home).notices)
+    earlier = runs.new_run(home, settings)
+    write_ledger(earlier.ledger, [item.sha256 for item in corpus_of(settings).train][:9])
+    broken = runs.new_run(home, settings)
+    broken.plan.write_text("{")
+    seen = f"9 of 24 examples were seen by run run ({earlier.run_id[-8:]})"
+    refused = f"the run would be refused: {seen}: set allow_repeats (--allow-repeats) to do it all the same"
+    assert refused in check(settings, home).notices
+    assert f"{seen}, as allowed" in check(replace(settings, allow_repeats=True), home).notices
+    other_model = replace(settings, model=str(tiny_model("qwen3")))
+    assert not any("seen by run" in notice for notice in check(other_model, home).notices)
+
+
+def corpus_of(settings: TrainSettings) -> Corpus:
+    loaded = load(settings.model)
+    return build_hooks(settings, loaded).objective.read(loaded, settings)
 
 
 def test_probes_given_away_are_named(settings: TrainSettings, tmp_path: Path) -> None:
