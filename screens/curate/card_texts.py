@@ -71,8 +71,16 @@ def card_texts(
         changed=None if mode == "off" else _changed(sides, mode),
         diff=mode,
         by_tokens=tokens is not None,
-        words_to_read=words_to_read(pair.prompt, sides, at),
+        words_to_read=words_to_read(asked(pair), sides, at),
     )
+
+
+def asked(pair: PairToJudge) -> str:
+    """All that both answers answer, as text: the prompt, or the whole conversation with who said what."""
+    if not pair.earlier:
+        return pair.prompt
+    turns = [*((turn.role, turn.text) for turn in pair.earlier), ("user", pair.prompt)]
+    return "\n\n".join(f"[{role}]\n{text}" for role, text in turns)
 
 
 def _changed(sides: tuple[SideText, SideText], mode: DiffMode) -> tuple[frozenset[int], frozenset[int]]:

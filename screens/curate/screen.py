@@ -16,6 +16,7 @@ from lab.errors import LabError
 from lab.safetext import encodable, safe_line
 from screens.actions import bindings
 from screens.compare.diff import MODES, DiffMode
+from screens.curate.card_texts import asked
 from screens.curate.loader import Loader, TokensWanted
 from screens.curate.rows import pair_cells, pairs_header
 from screens.curate.source import CurateSource
@@ -690,4 +691,4 @@ class CurateScreen(LabScreen):
         if self._place != "card" or texts is None:
             return None
         left, right = (side.text for side in texts.sides)
-        return f"{texts.pair.prompt}\n\n--- left ---\n{left}\n\n--- right ---\n{right}\n"
+        return f"{asked(texts.pair)}\n\n--- left ---\n{left}\n\n--- right ---\n{right}\n"

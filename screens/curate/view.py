@@ -14,12 +14,13 @@ from lab.safetext import safe_line, safe_text
 from screens.actions import bindings
 from screens.compare.tape import Look, PairTape
 from screens.compare.texts import EMPTY
+from screens.curate.card_texts import asked
 from screens.curate.foot import CardFoot
 from screens.formats import join_fitting
 
 if TYPE_CHECKING:
     from screens.curate.card_texts import CardTexts
-    from store.queries.judgements import PairAnswer
+    from store.queries.judgements import PairAnswer, PairToJudge
     from store.records import JudgementRecord
 
 BORDER_ROOM = 4
@@ -99,9 +100,8 @@ class CardView(Vertical, can_focus=True):
         self.texts, self.heat, self.shows_sides = texts, heat, shows_sides
         self._verdict = verdict
         self._draw_tapes()
-        if before is None or before.pair.prompt != texts.pair.prompt:
-            self.query_one("#question", Static).update(Content(safe_text(texts.pair.prompt)))
-            self.query_one("#question-scroll").scroll_to(y=0, animate=False)
+        if before is None or asked(before.pair) != asked(texts.pair):
+            self._draw_question(texts.pair)
         self._draw_titles()
         self.query_one(CardFoot).show(
             verdict=verdict.verdict if verdict else None,
@@ -115,6 +115,21 @@ class CardView(Vertical, can_focus=True):
         )
         if other:
             self.scroll_both(0)
+
+    def _draw_question(self, pair: PairToJudge) -> None:
+        """The prompt; of a conversation all turns, the last of them in sight."""
+        parts: list[Content] = []
+        for turn in pair.earlier:
+            parts += [Content.styled(f"{safe_line(turn.role)}  ", "$secondary")]
+            parts += [Content.styled(f"{safe_text(turn.text)}\n", "$muted")]
+        if pair.earlier:
+            parts.append(Content.styled("user  ", "$secondary"))
+        self.query_one("#question", Static).update(Content.assemble(*parts, safe_text(pair.prompt)))
+        scroll = self.query_one("#question-scroll")
+        if pair.earlier:
+            scroll.scroll_end(animate=False)
+        else:
+            scroll.scroll_to(y=0, animate=False)
 
     def clear(self) -> None:
         """There is no card."""

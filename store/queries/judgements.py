@@ -6,6 +6,7 @@ undo and redo is worked out here as `lab.preference.verdicts` does it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -54,8 +55,16 @@ class PairAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said in a conversation, and by whom: "system", "user" or "assistant"."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PairToJudge:
-    """A pair with all that its card shows."""
+    """A pair with all that its card shows; `earlier` is what was said before the prompt."""
 
     pair_id: str
     source: str
@@ -65,6 +74,7 @@ class PairToJudge:
     probe_id: str | None
     first: PairAnswer
     second: PairAnswer
+    earlier: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ def pairs_to_judge(con: DuckDBPyConnection, pair_ids: Sequence[str]) -> list[Pai
         g AS (
             SELECT * FROM pair_answer WHERE id IN (SELECT unnest([first_id, second_id]) FROM p))
         SELECT p.id AS pair_id, p.source, p.stratum, f.prompt, p.probe_battery, p.probe_id,
+            f.said_of_probe -> 'messages' AS messages,
             {", ".join(_answer_columns(side) for side in ("f", "s"))}
         FROM p JOIN g f ON f.id = p.first_id JOIN g s ON s.id = p.second_id
         {" ".join(_answer_names(side) for side in ("f", "s"))}
@@ -326,4 +337,15 @@ def _to_judge(row: dict[str, object]) -> PairToJudge:
         )
         for side in ("f", "s")
     ]
-    return PairToJudge(**row, first=answers[0], second=answers[1])  # type: ignore[arg-type]
+    earlier = _earlier(row.pop("messages"))
+    return PairToJudge(**row, first=answers[0], second=answers[1], earlier=earlier)  # type: ignore[arg-type]
+
+
+def _earlier(messages: object) -> tuple[Turn, ...]:
+    """The turns before the last of an imported conversation, which is JSON text; none of anything else."""
+    given = json.loads(messages) if isinstance(messages, str) else None
+    if not isinstance(given, list):
+        return ()
+    turns = [(turn.get("role"), turn.get("content")) for turn in given if isinstance(turn, dict)]
+    said = [Turn(role, text) for role, text in turns if isinstance(role, str) and isinstance(text, str)]
+    return tuple(said[:-1])

@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from lab.preference.desk import Card
+from lab.preference.put_up import put_up
 from screens.compare.texts import SideText
 from screens.config import load_state
 from screens.curate.card_texts import card_texts, normalized, trimmed
@@ -20,8 +21,9 @@ from screens.curate.strip import SessionStrip
 from screens.dialogs import ChoiceDialog, LineDialog
 from screens.probes.screen import ProbesScreen
 from screens.widgets.prompt_box import SafeTextArea
-from store.queries.judgements import PairAnswer, PairToJudge
-from store.records import BY_HAND, PairRecord, Record
+from store.ids import utc_now
+from store.queries.judgements import PairAnswer, PairToJudge, Turn
+from store.records import BY_HAND, ImportedAnswerRecord, PairRecord, Record
 from tests.hostile import HOSTILE
 from tests.screens.fakes import opened, screen_text, until
 from tests.screens.judging import (
@@ -287,6 +289,46 @@ async def test_queues_and_filters_change_what_comes(tmp_path: Path, place: int) 
         await opened(app, pilot, ChoiceDialog)
         assert "stratum after tuned" in screen_text(app)
         await pilot.press("escape")
+
+
+async def test_an_imported_conversation_is_shown_whole_with_its_last_turn_in_sight(tmp_path: Path) -> None:
+    turns = [
+        ("system", "Be brief."),
+        ("user", "Who has the key?"),
+        ("assistant", f"The nurse. {HOSTILE['clear screen']}"),
+    ]
+    messages = [{"role": role, "content": text} for role, text in (*turns, ("user", "And at night?"))]
+    answers = [
+        ImportedAnswerRecord(
+            id=f"{name:0>32}",
+            import_id="f" * 32,
+            line=1,
+            condition=name,
+            probe_id="line 1",
+            domain="pairs",
+            prompt="And at night?",
+            text=text,
+            at=utc_now(),
+            said_of_probe={"pair_id": "one", "messages": messages},
+        )
+        for name, text in (("chosen", "The guard."), ("rejected", "Nobody."))
+    ]
+    pair = put_up(answers[0].id, answers[1].id, source="imported")
+    async with curate_lab(tmp_path, [*answers, pair]) as (app, pilot, screen):
+        await first_card(pilot, screen)
+        drawn = screen_text(app)
+        for words in ("Be brief.", "Who has the key?", "The nurse.", "And at night?"):
+            assert words in drawn
+        assert not CONTROL & set(drawn)
+        copied = screen.copy_text() or ""
+        assert (
+            "[system]\nBe brief.\n\n[user]\nWho has the key?" in copied and "[user]\nAnd at night?" in copied
+        )
+    short = pair_of(answer_of("So.", "a"), answer_of("No.", "b"))
+    long = dataclasses.replace(short, earlier=(Turn("user", "one two three"),))
+    card = Card("p", "a", "b", 0)
+    words = [card_texts(card, pair, "ada", "off").words_to_read for pair in (short, long)]
+    assert words[1] == words[0] + 5
 
 
 def answer_of(text: str, name: str = "a", **changes: Any) -> PairAnswer:
