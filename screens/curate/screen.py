@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,10 +13,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from lab.errors import LabError
-from lab.safetext import encodable, safe_line
 from screens.actions import bindings
 from screens.compare.diff import MODES, DiffMode
 from screens.curate.card_texts import asked
+from screens.curate.choosing import Choosing
 from screens.curate.loader import Loader, TokensWanted
 from screens.curate.rows import pair_cells, pairs_header
 from screens.curate.source import CurateSource
@@ -25,7 +25,6 @@ from screens.curate.strip import SessionStrip, StripFacts
 from screens.curate.suggesting import Suggesting, WantedPairs
 from screens.curate.view import CardView
 from screens.formats import plural
-from screens.raters import account_name
 from screens.shell import LabScreen, StatusLine, TopBar, status_parts
 from screens.widgets.virtual_list import Cell, VirtualList
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from lab.preference.desk import Card, Desk
     from lab.train.folder import RunFolder
     from screens.curate.card_texts import CardTexts
-    from store.queries.judgements import ListedPair, QueuedPair, QueueFilter, Strategy
+    from store.queries.judgements import ListedPair, QueuedPair
     from store.records import JudgementRecord, Record, Verdict
 
 Place = Literal["card", "list"]
@@ -63,6 +62,7 @@ class CurateScreen(LabScreen):
     def __init__(self) -> None:
         super().__init__()
         self.source: CurateSource
+        self.choosing: Choosing
         self.loader: Loader
         self.suggesting: Suggesting
         self.desk: Desk | None = None
@@ -108,6 +108,7 @@ class CurateScreen(LabScreen):
 
     def set_ready(self) -> None:
         self.source = CurateSource(self.lab.store)
+        self.choosing = Choosing(self.lab, self.source)
         self.loader = Loader(self.source)
         self.suggesting = Suggesting(self.lab.store)
         self._go_to("list")
@@ -129,25 +130,7 @@ class CurateScreen(LabScreen):
 
     @property
     def rater(self) -> str:
-        return encodable(self.lab.state.rater) or account_name()
-
-    @property
-    def strategy(self) -> Strategy:
-        from lab.preference.queue import STRATEGIES
-
-        name = self.lab.state.queue
-        return cast("Strategy", name) if name in STRATEGIES else "new"
-
-    @property
-    def which(self) -> QueueFilter:
-        """The filter, from the state: "battery core", "source sweep" …"""
-        from store.queries.judgements import QueueFilter
-
-        named: dict[str, list[str]] = {"battery": [], "source": [], "stratum": []}
-        for entry in self.lab.state.queue_only:
-            kind, _, value = entry.partition(" ")
-            named.get(kind, []).append(value)
-        return QueueFilter(tuple(named["battery"]), tuple(named["source"]), tuple(named["stratum"]))
+        return self.choosing.rater
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         super().on_screen_resume(event)
@@ -183,7 +166,7 @@ class CurateScreen(LabScreen):
             rater = self.rater
             log = await self.source.log(rater)
             desk = await asyncio.to_thread(Desk.of, rater, log)
-            restored = self._restored(rater)
+            restored = self.choosing.kept_card(rater)
             if restored is not None:
                 desk.put(restored)
                 last = next(desk.standing.given, None)
@@ -197,23 +180,12 @@ class CurateScreen(LabScreen):
         finally:
             self._opening = False
 
-    def _restored(self, rater: str) -> Card | None:
-        from lab.preference.desk import Card
-
-        kept = self.lab.state.card
-        if len(kept) != 5 or kept[0] != rater or not kept[4].isdecimal():
-            return None
-        return Card(kept[1], kept[2], kept[3], int(kept[4]))
-
     async def _feed(self, desk: Desk) -> None:
         """Bring more of the queue to the desk."""
         desk.feed(await self._queued(desk))
 
     async def _queued(self, desk: Desk) -> Sequence[QueuedPair]:
-        """The first of the queue; nothing of one that was changed for another while the store was asked."""
-        asked = self.strategy, self.which
-        found = await self.source.queue(desk.rater, *asked, FED_AT_ONCE + desk.open_on_trail)
-        return found if asked == (self.strategy, self.which) else ()
+        return await self.choosing.queued(desk.rater, FED_AT_ONCE + desk.open_on_trail)
 
     async def _reload(self) -> None:
         """Figures and lists again, since something is new in the store; and a card, where there was none."""
@@ -222,7 +194,7 @@ class CurateScreen(LabScreen):
             return
         await self.lab.store.read_now()
         self._seen_changes = self.lab.store.changes
-        self.left = await self.source.count_queue(desk.rater, self.strategy, self.which)
+        self.left = await self.choosing.count_queue(desk.rater)
         if desk.is_low:
             await self._feed(desk)
         if self._place == "list":
@@ -232,7 +204,7 @@ class CurateScreen(LabScreen):
             await self._lay_out()
 
     async def _reload_list(self, desk: Desk) -> None:
-        which, source = self.which, self.source
+        which, source = self.choosing.which, self.source
         total = await source.count_listed(which)
 
         async def page(offset: int, limit: int) -> Sequence[ListedPair]:
@@ -317,13 +289,7 @@ class CurateScreen(LabScreen):
         if desk is None:
             return
         if card is not None:
-            self.lab.state.card = [
-                desk.rater,
-                card.pair_id,
-                card.first_id,
-                card.second_id,
-                str(card.pass_number),
-            ]
+            self.choosing.keep_card(desk.rater, card)
             await asyncio.to_thread(self.lab.remember)
         if desk.is_low:
             await self._feed(desk)
@@ -336,7 +302,7 @@ class CurateScreen(LabScreen):
         self.view.clear()
         if self._place == "card":
             self._go_to("list")
-            self.lab.tell(f"The queue “{self.strategy}” is empty. S takes another, O other pairs.")
+            self.lab.tell(f"The queue “{self.choosing.strategy}” is empty. S takes another, O other pairs.")
         self._draw_strip()
 
     def _draw_strip(self) -> None:
@@ -348,8 +314,8 @@ class CurateScreen(LabScreen):
         self.query_one(SessionStrip).show(
             StripFacts(
                 rater=desk.rater,
-                queue=self.strategy,
-                only=self._only_words(),
+                queue=self.choosing.strategy,
+                only=self.choosing.only_words,
                 done=desk.judged,
                 left=self.left,
                 median_s=figures.median_s,
@@ -359,10 +325,6 @@ class CurateScreen(LabScreen):
                 repeats=repeats,
             )
         )
-
-    def _only_words(self) -> str:
-        chosen = [entry.partition(" ")[2] for entry in self.lab.state.queue_only]
-        return chosen[0] if len(chosen) == 1 else f"{len(chosen)} kinds" if chosen else ""
 
     # -- keys of the card ------------------------------------------------------------------------------------
 
@@ -405,7 +367,7 @@ class CurateScreen(LabScreen):
             for record in records:
                 if isinstance(record, JudgementRecord):
                     desk.take(record)
-            if self.left is not None and self.strategy in ("new", "uncertain"):
+            if self.left is not None and self.choosing.strategy in ("new", "uncertain"):
                 self.left = max(0, self.left - (desk.judged - before))
             self._forget_heat()
             await self._lay_out()
@@ -531,49 +493,14 @@ class CurateScreen(LabScreen):
         self.lab.tell("Your answer is kept, and preferred to the other one. U takes that back.")
 
     def action_rater(self) -> None:
-        self.lab.spawn(self._ask_rater(), "raters")
-
-    async def _ask_rater(self) -> None:
-        from screens.dialogs import LineDialog
-
-        known = await self.source.raters()
-        listed = ", ".join(f"{safe_line(name)} ({plural(n, 'verdict')})" for name, n in known[:8])
-        note = "Each rater has a log, a queue and sides of their own."
-
-        def take(name: str | None) -> None:
-            if name and name != self.rater:
-                self.lab.state.rater = name
-                self._start_over()
-
-        self.lab.windows.open(
-            LineDialog, take, "Who judges?", f"{note} So far: {listed}." if listed else note, self.rater
-        )
+        self.lab.spawn(self.choosing.ask_rater(self._start_over), "raters")
 
     def action_strategy(self) -> None:
-        from lab.preference.queue import STRATEGIES
-
-        names = list(STRATEGIES)
-        name = names[(names.index(self.strategy) + 1) % len(names)]
-        self.lab.state.queue = name
-        self.lab.tell(f"Queue: {STRATEGIES[name][0]}. These are {STRATEGIES[name][1]}.")
+        self.choosing.take_next_strategy()
         self._change_queue()
 
     def action_only(self) -> None:
-        self.lab.spawn(self._ask_only(), "choose pairs")
-
-    async def _ask_only(self) -> None:
-        from screens.dialogs import Choice, ChoiceDialog
-
-        facets = await self.source.facets()
-        named = [(f"{facet.kind} {facet.value}", facet.n) for facet in facets]
-        choices = [Choice(name, name, n) for name, n in named]
-
-        def take(chosen: tuple[str, ...] | None) -> None:
-            if chosen is not None:
-                self.lab.state.queue_only = list(chosen)
-                self._change_queue()
-
-        self.lab.windows.open(ChoiceDialog, take, "Which pairs?", choices, self.lab.state.queue_only)
+        self.lab.spawn(self.choosing.ask_only(self._change_queue), "choose pairs")
 
     def _change_queue(self) -> None:
         """Another strategy or choice: the card that lies there unjudged goes back."""
@@ -589,7 +516,7 @@ class CurateScreen(LabScreen):
         # Back goes the open card before the queue comes, which may begin with that very one.
         desk.skip_open()
         desk.feed(coming)
-        self.left = await self.source.count_queue(desk.rater, self.strategy, self.which)
+        self.left = await self.choosing.count_queue(desk.rater)
         if self._place == "card":
             await self._lay_out()
         else:
@@ -657,7 +584,7 @@ class CurateScreen(LabScreen):
         if folder is None:
             folder = await asyncio.to_thread(newest_run, self.lab.home)
         stratum = await rematch(self.lab, folder)
-        self.lab.state.queue, self.lab.state.queue_only = "new", [f"stratum {stratum}"]
+        self.choosing.take_only(stratum)
         desk = self.desk
         if desk is not None:
             desk.clear_queue()

@@ -18,6 +18,7 @@ import numpy as np
 
 from lab.errors import LabError
 from lab.models.runtime import mx
+from lab.train.functions import use_quick_functions
 from lab.train.net import Net
 from lab.train.preference.batches import make_batch
 from lab.train.preference.items import Pair
@@ -84,6 +85,8 @@ def compute_missing(
 ) -> int:
     """Add to `known` what it lacks of `pairs`, with the model in evaluation mode; how many were computed."""
     missing = {pair.key: pair for pair in pairs if pair.key not in known}
+    # As the model will compute when it is trained.
+    use_quick_functions(net.model)
     todo = sorted(missing.values(), key=lambda pair: (pair.length, pair.key))
     blocks = [todo[first : first + batch_size] for first in range(0, len(todo), batch_size)]
     began_s = time.monotonic()
