@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.train.control import Command
 from lab.train.folder import RunFolder
 from store.home import Home
 from store.ids import derived_id, new_id, utc_now
@@ -110,11 +111,12 @@ class RunLog:
         words: str,
         level: EventLevel = "info",
         *,
-        command: str = "",
+        command: Command | None = None,
         always: bool = False,
     ) -> None:
-        """What happened; `command` is the id of what it answers. `always`: also when it was said before."""
-        if not always and not command and (step, name, words) in self.said.events:
+        """What happened; `command` is what it answers. `always`: also when it was said before."""
+        answer = command is not None and bool(command.id)
+        if not always and not answer and (step, name, words) in self.said.events:
             return
         record = EventRecord(
             id=new_id(),
@@ -124,7 +126,7 @@ class RunLog:
             level=level,
             words=words,
             at=utc_now(),
-            detail={"command": command} if command else {},
+            detail=_answered(command) if command is not None and answer else {},
         )
         self.write(record, durable=True)
 
@@ -171,3 +173,11 @@ class RunLog:
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()
+
+
+def _answered(command: Command) -> dict[str, object]:
+    """The id of a command; of one that sets something also what, and to which value."""
+    given: dict[str, object] = {"command": command.id}
+    if command.name == "set":
+        given |= {"key": command.key, "value": command.value}
+    return given

@@ -56,15 +56,15 @@ class Steering:
                 match command.name:
                     case "stop":
                         words = str(command.value or "asked to stop")
-                        self._log.event(step, "stopping", words, command=command.id)
+                        self._log.event(step, "stopping", words, command=command)
                         return words
                     case "pause" | "resume":
                         paused = command.name == "pause"
                         said = "paused" if paused else "unpaused"
-                        self._log.event(step, said, f"asked to {command.name}", command=command.id)
+                        self._log.event(step, said, f"asked to {command.name}", command=command)
                     case "save":
                         self._checkpoint("asked")
-                        self._log.event(step, "saved", "asked to save", command=command.id)
+                        self._log.event(step, "saved", "asked to save", command=command)
                     case "set":
                         self._set(step, command)
             if not paused:
@@ -88,10 +88,10 @@ class Steering:
         try:
             words = self._changed(command.key, command.value)
         except LabError as error:
-            self._log.event(step, "refused", str(error), "warning", command=command.id)
+            self._log.event(step, "refused", str(error), "warning", command=command)
             return
         self._checkpoint("set")
-        self._log.event(step, "set", words, command=command.id)
+        self._log.event(step, "set", words, command=command)
 
     def _changed(self, key: str, value: Any) -> str:
         if key == "learning_rate":

@@ -64,6 +64,7 @@ class RunBook:
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self.answers: dict[str, Event] = {}
+        self.changed: dict[str, object] = {}
         self.best: tuple[int, float] | None = None
         self.n_checkpoints = 0
         self._generations: dict[str, GenerationRecord] = {}
@@ -121,6 +122,8 @@ class RunBook:
             self._pace.clear()
         if command := record.detail.get("command"):
             self.answers[str(command)] = event
+        if record.name == "set" and "key" in record.detail:
+            self.changed[str(record.detail["key"])] = record.detail.get("value")
 
     def _generation(self, record: GenerationRecord) -> None:
         self._generations[record.id] = record

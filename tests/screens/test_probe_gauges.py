@@ -12,11 +12,12 @@ from lab.train.folder import Heartbeat
 from screens.training import hardware
 from screens.training.book import RunBook
 from screens.training.charts import charts_of
+from screens.training.dialogs import keys_of
 from screens.training.gauges import gauges, hardware_words, strip
 from screens.training.hardware import Usage, UsageMeter
 from screens.training.probe_gauges import probe_gauges, probe_words
 from screens.training.source import RunLine
-from store.records import MetricRecord
+from store.records import EventRecord, MetricRecord
 
 RUN = RunLine("r", "run", "wick", "sft", "running", None, 20, 40, 1.0, (), "", False, "")
 PROBES = {
@@ -149,3 +150,33 @@ def test_samples_are_awaited_of_runs_that_answer_on_their_way(settings: dict[str
     book = RunBook("r")
     book.settings = settings
     assert book.may_answer is may
+
+
+def test_what_can_be_set_is_listed_with_its_value_now() -> None:
+    book = RunBook("r")
+    book.settings = {"learning_rate": 1e-4, "steps_per_eval": 50, "monitors": {"patience": 2}}
+    assert [(key, value) for key, value, _ in keys_of(book)] == [
+        ("learning_rate", "0.0001"),
+        ("probes.every", "50"),
+        ("probes.floor", "4"),
+        ("probes.patience", "2"),
+        ("probes.stop", "false"),
+        ("perplexity.warn_percent", "2"),
+        ("perplexity.rollback_percent", "5"),
+    ]
+    told = EventRecord(
+        id="e",
+        run_id="r",
+        step=3,
+        name="set",
+        level="info",
+        words="every is 4",
+        at="2026-01-01T00:00:00",
+        detail={"command": "c", "key": "probes.every", "value": 4.0},
+    )
+    book.take([told])
+    assert ("probes.every", "4", "probes.every=") in keys_of(book)
+    book.settings = {"learning_rate": 1e-4, "monitors": False}
+    assert [key for key, _, _ in keys_of(book)] == ["learning_rate", "probes.every"]
+    book.settings = {"monitors": {"probes": False}}
+    assert not any(key == "probes.floor" for key, _, _ in keys_of(book))

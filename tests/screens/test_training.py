@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -132,8 +133,11 @@ async def test_commands_reach_the_run_and_its_answer_is_shown(tmp_path: Path) ->
         by_name = {command.name: command for command in commands}
         assert set(by_name) == {"pause", "save", "stop", "set"}
         assert (by_name["set"].key, by_name["set"].value) == ("scu.target", 0.04)
-        run.log.event(10, "set", "target is 0.04 from here on", command=by_name["set"].id)
+        run.log.event(10, "set", "target is 0.04 from here on", command=by_name["set"])
         await until(pilot, lambda: any("step 10: set: target" in n.message for n in app._notifications))
+        await pilot.press("e")
+        await opened(app, pilot, ChangeDialog)
+        assert re.search(r"scu\.target +0\.04", screen_text(app))
 
 
 async def test_what_is_over_hears_no_commands(tmp_path: Path) -> None:
