@@ -19,22 +19,15 @@ from textual.worker import WorkType
 from lab.errors import LabError
 from lab.safetext import safe_line, safe_text
 from lab.train.control import Command, parse_set
-from lab.train.monitors.settings import MOST_EVERY, from_mapping
 from lab.train.outlook import Earlier, Outlook, outlook
 from screens.dialogs import ConfirmDialog, Dialog
 from screens.formats import clock, compact_number, plural, share, size
-from screens.training.book import RunBook
-from screens.training.losses import loss_choices
 from screens.training.start import Wanted, settings_of
 
 if TYPE_CHECKING:
     from store.home import Home
 
 LOOK_AFTER_S = 0.3
-GAINS = {
-    "pi": ("target", "kc", "ti_steps", "deadband", "lambda_min", "lambda_max"),
-    "legacy": ("target", "kp", "ki", "deadband", "lambda_min", "lambda_max"),
-}
 
 
 class StopDialog(ConfirmDialog):
@@ -58,45 +51,6 @@ class RollBackDialog(ConfirmDialog):
             "its checkpoints."
         )
         super().__init__("Roll the run back?", text, "Roll back", "Leave it")
-
-
-def keys_of(book: RunBook) -> list[tuple[str, str, str]]:
-    """What a run lets be changed: (key, its value now, what the line is filled with)."""
-    settings = book.settings
-    given: dict[str, object] = {"learning_rate": settings.get("learning_rate")}
-    scu = settings.get("scu")
-    if isinstance(scu, Mapping):
-        for gain in GAINS.get(str(scu.get("law", "pi")), GAINS["pi"]):
-            given[f"scu.{gain}"] = scu.get(gain)
-    given |= _of_monitors(settings) | book.changed
-    keys = [(key, value) for key, value in given.items() if not key.startswith("objective.")]
-    return [(key, _value(value), f"{key}=") for key, value in keys] + loss_choices(book)
-
-
-def _of_monitors(settings: Mapping[str, Any]) -> dict[str, object]:
-    """What the monitors of a run let be changed, and how it was when the run began."""
-    monitors = settings.get("monitors")
-    if monitors is None or monitors is False:
-        return {}
-    found = from_mapping(monitors if isinstance(monitors, Mapping) else {})
-    probes: dict[str, object] = {
-        "every": found.steps_between(int(settings.get("steps_per_eval", MOST_EVERY))),
-        "floor": found.least,
-        "patience": found.patience,
-        "stop": str(found.stop).lower(),
-    }
-    perplexity: dict[str, object] = {
-        "warn_percent": found.warn_percent,
-        "rollback_percent": found.rollback_percent,
-    }
-    asked = {f"probes.{key}": value for key, value in probes.items()} if found.probes or found.prompts else {}
-    return asked | {f"perplexity.{key}": value for key, value in perplexity.items()}
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "default"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 class ChangeDialog(Dialog[Command]):
@@ -124,7 +78,8 @@ class ChangeDialog(Dialog[Command]):
                 ),
                 compact=True,
             )
-            yield Input(placeholder="learning_rate=2e-5")
+            # What is filled in stays when the line gets the focus.
+            yield Input(placeholder="learning_rate=2e-5", select_on_focus=False)
             yield Static(Content("Enter on a key takes it; Enter in the line sends it."), classes="note")
             yield Static(classes="fault")
 

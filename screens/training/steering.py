@@ -66,14 +66,15 @@ class Steering:
 
     def change(self, run: RunLine, book: RunBook) -> None:
         """Ask for a key and a value, then ask the run."""
-        from screens.training.dialogs import ChangeDialog, keys_of
+        from screens.training.dialogs import ChangeDialog
+        from screens.training.settable import settable
 
         def change(command: Command | None) -> None:
             if command is not None:
                 self._send(run, command)
 
         if self._hears(run):
-            self._lab.push_screen(ChangeDialog(keys_of(book)), change)
+            self._lab.push_screen(ChangeDialog(settable(book)), change)
 
     def send(self, run: RunLine, name: CommandName) -> None:
         from lab.train.control import Command

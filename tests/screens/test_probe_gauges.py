@@ -12,10 +12,10 @@ from lab.train.folder import Heartbeat
 from screens.training import hardware
 from screens.training.book import RunBook
 from screens.training.charts import charts_of
-from screens.training.dialogs import keys_of
 from screens.training.gauges import gauges, hardware_words, strip
 from screens.training.hardware import Usage, UsageMeter
 from screens.training.probe_gauges import probe_gauges, probe_words
+from screens.training.settable import settable
 from screens.training.source import RunLine
 from store.records import EventRecord, MetricRecord
 
@@ -155,7 +155,7 @@ def test_samples_are_awaited_of_runs_that_answer_on_their_way(settings: dict[str
 def test_what_can_be_set_is_listed_with_its_value_now() -> None:
     book = RunBook("r")
     book.settings = {"learning_rate": 1e-4, "steps_per_eval": 50, "monitors": {"patience": 2}}
-    assert [(key, value) for key, value, _ in keys_of(book)] == [
+    assert [(key, value) for key, value, _ in settable(book)] == [
         ("learning_rate", "0.0001"),
         ("probes.every", "50"),
         ("probes.floor", "4"),
@@ -175,8 +175,11 @@ def test_what_can_be_set_is_listed_with_its_value_now() -> None:
         detail={"command": "c", "key": "probes.every", "value": 4.0},
     )
     book.take([told])
-    assert ("probes.every", "4", "probes.every=") in keys_of(book)
+    assert ("probes.every", "4", "probes.every=") in settable(book)
     book.settings = {"learning_rate": 1e-4, "monitors": False}
-    assert [key for key, _, _ in keys_of(book)] == ["learning_rate", "probes.every"]
+    assert [key for key, _, _ in settable(book)] == ["learning_rate", "probes.every"]
+    book.settings = {"scu": {"target": 0.03, "kc": 2.0}}
+    now = {key: value for key, value, _ in settable(book)}
+    assert (now["scu.target"], now["scu.kc"]) == ("0.03", "2") and "default" not in now.values()
     book.settings = {"monitors": {"probes": False}}
-    assert not any(key == "probes.floor" for key, _, _ in keys_of(book))
+    assert not any(key == "probes.floor" for key, _, _ in settable(book))

@@ -138,6 +138,9 @@ async def test_commands_reach_the_run_and_its_answer_is_shown(tmp_path: Path) ->
         await pilot.press("e")
         await opened(app, pilot, ChangeDialog)
         assert re.search(r"scu\.target +0\.04", screen_text(app))
+        await pilot.press("down", "enter", *"0.05", "enter")
+        await until(pilot, lambda: commands.extend(reader.poll()) or len(commands) == 5)
+        assert (commands[-1].key, commands[-1].value) == ("scu.target", 0.05)
 
 
 async def test_what_is_over_hears_no_commands(tmp_path: Path) -> None:
