@@ -41,6 +41,7 @@ def test_pairs_are_of_the_lengths_that_are_said_and_the_same_every_time(data: Pa
     assert (again / "train.jsonl").read_text("utf-8").splitlines() == lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [False, True])
 def test_our_side_makes_a_pass_for_every_line(data: Path, memory: bool) -> None:
     with dpo.our_side(plan(data, memory=memory)) as side:
@@ -59,6 +60,7 @@ def test_a_side_that_cannot_start_says_why(data: Path) -> None:
         raise AssertionError("it cannot have started")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mlx_lm_lora") is not None, reason="the peer is here")
 def test_a_peer_that_is_not_there_is_named(data: Path) -> None:
     with pytest.raises(LabError, match=r"mlx-lm-lora's side ended with status 1: .*mlx_lm_lora"):

@@ -37,6 +37,7 @@ def test_uniform_rows_are_cut_to_one_length(model: str, tmp_path: Path) -> None:
     assert tokens == 4 * 256
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_one_side_at_a_time(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
     assert [v["tokens"] for v in left.metrics().values()] == [v["tokens"] for v in right.metrics().values()]
 
 
+@pytest.mark.slow
 def test_control_unit_and_monitors_say_the_same_of_two_ranks(tmp_path: Path) -> None:
     data = runs.write_data(tmp_path / "data", train=23)
     alone, shared = Home.resolve(tmp_path / "alone"), Home.resolve(tmp_path / "shared")
