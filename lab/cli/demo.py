@@ -112,7 +112,8 @@ def _answer_all(
             if not quiet:
                 _say(event, both.asks)
     except KeyboardInterrupt:
-        say("")
+        if not quiet:
+            say("")
         say_how_to_go_on(bench.store, comparison, home)
         raise
     return comparison

@@ -127,11 +127,10 @@ def check(settings: TrainSettings, home: Home) -> Check:
 
 def _repeats(home: Home, settings: TrainSettings, corpus: Corpus, passes: float) -> list[str]:
     """Why a run would be refused for what earlier ones have seen, or that it would see it again."""
-    from lab.train.data.ledger import refuse_repeats, seen_before
+    from lab.train.data.ledger import repeats
 
-    examples = [item.sha256 for item in corpus.train]
     try:
-        said = refuse_repeats(examples, seen_before(home, settings.model), settings, passes)
+        said = repeats(home, settings, corpus, passes)
     except LabError as refusal:
         return [f"the run would be refused: {refusal}"]
     return [] if said is None else [said]

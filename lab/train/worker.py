@@ -135,7 +135,7 @@ def _prepared(
     home: Home, folder: RunFolder, ranks: Ranks, log: RunLog, pulse: Pulse, commands: ControlReader | None
 ) -> Outcome:
     """Load, read and check everything, say what is going to happen, and do it."""
-    from lab.train.data.ledger import refuse_repeats, seen_before
+    from lab.train.data.ledger import repeats
     from lab.train.loop import Trainer
 
     settings = from_mapping(folder.read_plan()["settings"], str(folder.plan))
@@ -145,11 +145,7 @@ def _prepared(
     run, trainable, parent = _trainable(folder, settings, ranks, loaded, hooks, corpus)
     trainer = Trainer(run, log, pulse, commands)
     start = _last_checkpoint(run)
-    repeats = None
-    if start is None:
-        earlier = seen_before(home, settings.model, but=folder.run_id)
-        examples = [item.sha256 for item in run.corpus.train]
-        repeats = refuse_repeats(examples, earlier, settings, trainer.plan.passes)
+    seen = None if start else repeats(home, settings, run.corpus, trainer.plan.passes, but=folder.run_id)
     pulse.say("starting", planned_steps=trainer.plan.steps)
     log.run(_record(run, trainer, trainable, parent))
     if start is None:
@@ -160,7 +156,7 @@ def _prepared(
         )
         words = f"{trainer.plan.steps:,} steps over {size}, on {run.loaded.backend}"
         log.event(0, "started", words, always=True)
-        for words in (*run.corpus.notices, *([repeats] if repeats else [])):
+        for words in (*run.corpus.notices, *([seen] if seen else [])):
             log.event(0, "warning", words, "warning")
         if prepared:
             log.event(0, "prepared", prepared)

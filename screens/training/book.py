@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lab.errors import LabError
 from screens.training.series import Series
 
 if TYPE_CHECKING:
@@ -171,10 +172,14 @@ class RunBook:
     @property
     def may_answer(self) -> bool:
         """Whether it answers probes on its way, as far as its settings are known."""
-        monitors = self.settings.get("monitors") if self.settings else True
-        if isinstance(monitors, Mapping):
-            return monitors.get("probes", True) is not False or bool(monitors.get("prompts"))
-        return bool(monitors)
+        from lab.train.monitors.settings import of_run
+
+        try:
+            monitors = of_run(self.settings.get("monitors") if self.settings else True)
+        except LabError:
+            # Of another version, whose settings this one does not know.
+            return True
+        return monitors is not None and monitors.asks
 
     @property
     def eta_s(self) -> float | None:

@@ -17,7 +17,10 @@ GAINS = {
 
 
 def settable(book: RunBook) -> list[tuple[str, str, str]]:
-    """(key, its value now, what the line is filled with), the loss of a preference run last."""
+    """(key, its value now, what the line is filled with), the loss of a preference run last.
+
+    Raises LabError for settings that this version does not know.
+    """
     settings = book.settings
     given: dict[str, object] = {"learning_rate": settings.get("learning_rate")}
     given |= _of_control(settings.get("scu")) | _of_monitors(settings) | book.changed
@@ -35,15 +38,14 @@ def _of_control(given: object) -> dict[str, object]:
 
 def _of_monitors(settings: Mapping[str, Any]) -> dict[str, object]:
     """How often probes are asked, the floor under their entropy, the bounds on perplexity."""
-    given = settings.get("monitors")
-    if given is None or given is False:
+    found = monitors.of_run(settings.get("monitors"))
+    if found is None:
         return {}
-    found = monitors.from_mapping(given if isinstance(given, Mapping) else {})
     of_perplexity: dict[str, object] = {
         "perplexity.warn_percent": found.warn_percent,
         "perplexity.rollback_percent": found.rollback_percent,
     }
-    if not (found.probes or found.prompts):
+    if not found.asks:
         return of_perplexity
     return {
         "probes.every": found.steps_between(int(settings.get("steps_per_eval", monitors.MOST_EVERY))),

@@ -73,8 +73,12 @@ class Steering:
             if command is not None:
                 self._send(run, command)
 
-        if self._hears(run):
+        if not self._hears(run):
+            return
+        try:
             self._lab.push_screen(ChangeDialog(settable(book)), change)
+        except LabError as error:
+            self._lab.tell(str(error), severity="warning")
 
     def send(self, run: RunLine, name: CommandName) -> None:
         from lab.train.control import Command

@@ -144,6 +144,7 @@ def test_a_platform_that_counts_no_load_is_no_fault(monkeypatch: pytest.MonkeyPa
         ({"monitors": {"probes": False}}, False),
         ({"monitors": {"probes": False, "prompts": ["Who?"]}}, True),
         ({"monitors": {"probes": ["core/P01"]}}, True),
+        ({"monitors": {"of another version": 1}}, True),
     ],
 )
 def test_samples_are_awaited_of_runs_that_answer_on_their_way(settings: dict[str, Any], may: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.outfiles import write_file
 from lab.train.folder import list_runs
+from lab.train.hooks import Corpus
 from lab.train.settings import TrainSettings
 from store.home import Home
 
@@ -27,7 +28,7 @@ def read_ledger(path: Path) -> frozenset[str]:
         raise LabError(f"{path}: the ledger of seen examples cannot be read: {error}") from error
 
 
-def seen_before(home: Home, model: str, but: str = "") -> dict[str, frozenset[str]]:
+def seen_before(home: Home, model: str, but: str) -> dict[str, frozenset[str]]:
     """What the runs on this model saw, by their names; `but` is the run that asks.
 
     A run whose settings cannot be read hinders no other.
@@ -41,6 +42,12 @@ def seen_before(home: Home, model: str, but: str = "") -> dict[str, frozenset[st
         if run.run_id != but and planned.get("model") == model:
             seen[f"{planned.get('name')} ({run.run_id[-8:]})"] = read_ledger(run.ledger)
     return seen
+
+
+def repeats(home: Home, settings: TrainSettings, corpus: Corpus, passes: float, but: str = "") -> str | None:
+    """`refuse_repeats` of a corpus against all runs of this home on the same model but the one that asks."""
+    examples = [item.sha256 for item in corpus.train]
+    return refuse_repeats(examples, seen_before(home, settings.model, but), settings, passes)
 
 
 def refuse_repeats(

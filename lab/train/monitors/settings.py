@@ -65,6 +65,11 @@ class MonitorSettings:
         """The floor in use: what was given, or the measure's own; None without a floor."""
         return self.floor if self.floor is not None else DEFAULT_FLOORS.get(self.floor_of)
 
+    @property
+    def asks(self) -> bool:
+        """Whether probes are answered on the way."""
+        return bool(self.probes or self.prompts)
+
     def steps_between(self, steps_per_eval: int) -> int:
         """How many steps lie between two looks at the probes."""
         return self.every or min(steps_per_eval, MOST_EVERY)
@@ -90,6 +95,13 @@ def from_mapping(given: Mapping[str, Any]) -> MonitorSettings:
         if key in values:
             values[key] = _texts(key, values[key])
     return _checked(MonitorSettings(**values))
+
+
+def of_run(given: object) -> MonitorSettings | None:
+    """What a run watches by its setting `monitors`; None where it watches nothing. Raises LabError."""
+    if isinstance(given, Mapping):
+        return from_mapping(given)
+    return from_mapping({}) if given is True else None
 
 
 def changed(settings: MonitorSettings, key: str, value: object) -> MonitorSettings:
