@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.report.markdown import plain
 from lab.report.words import number, percent
 from lab.train.scu.quantities import LN2, Prior, param_bpt, s_ratio
+from lab.train.scu.settings import TOKENS_BASIS
 from store.records import (
     RUN_ENDS,
     AdapterRecord,
@@ -208,7 +209,7 @@ def _prior(run: RunRecord) -> Prior | None:
     scu = run.settings.get("scu")
     if not isinstance(scu, Mapping) or not scu.get("tokens"):
         return None
-    basis = "planned" if scu.get("tokens_basis", "given") == "planned" else "given"
+    basis = "planned" if scu.get(TOKENS_BASIS, "given") == "planned" else "given"
     return Prior(sigma=float(scu.get("sigma", 0.01)), tokens=int(scu["tokens"]), basis=basis)  # type: ignore[arg-type]
 
 

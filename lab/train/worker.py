@@ -262,7 +262,7 @@ def _record(run: Run, trainer: Trainer, trainable: int, parent: str | None) -> R
         model_id=run.loaded.record.id,
         objective=run.settings.objective,
         fine_tune_type=run.settings.fine_tune_type,
-        settings=_pinned(as_mapping(run.settings), trainer.plan.tokens),
+        settings=_as_recorded(as_mapping(run.settings), trainer.plan.tokens),
         data_sha256=run.corpus.sha256,
         train_examples=len(run.corpus.train),
         valid_examples=len(run.corpus.valid),
@@ -274,14 +274,12 @@ def _record(run: Run, trainer: Trainer, trainable: int, parent: str | None) -> R
     )
 
 
-def _pinned(settings: dict[str, Any], planned_tokens: int) -> dict[str, Any]:
+def _as_recorded(settings: dict[str, Any], planned_tokens: int) -> dict[str, Any]:
     """With the N that the controller's description length is spread over, and where it comes from."""
+    from lab.train.scu.settings import pinned
+
     scu = settings["scu"]
-    if scu is None:
-        return settings
-    basis = "planned" if scu.get("tokens") is None else "given"
-    tokens = scu.get("tokens") or planned_tokens
-    return {**settings, "scu": {**scu, "tokens": tokens, "tokens_basis": basis}}
+    return settings if scu is None else {**settings, "scu": pinned(scu, planned_tokens)}
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def _of_control(given: object) -> dict[str, object]:
     """The gains and bounds of the control unit."""
     if not isinstance(given, Mapping):
         return {}
-    found = scu.from_mapping(given)
+    found = scu.of_run(given)
     return {f"scu.{gain}": getattr(found.control, gain) for gain in GAINS[found.law]}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.train.folder import Heartbeat
+from lab.train.scu.settings import pinned
 from screens.training import hardware
 from screens.training.book import RunBook
 from screens.training.charts import charts_of
@@ -179,7 +180,7 @@ def test_what_can_be_set_is_listed_with_its_value_now() -> None:
     assert ("probes.every", "4", "probes.every=") in settable(book)
     book.settings = {"learning_rate": 1e-4, "monitors": False}
     assert [key for key, _, _ in settable(book)] == ["learning_rate", "probes.every"]
-    book.settings = {"scu": {"target": 0.03, "kc": 2.0}}
+    book.settings = {"scu": pinned({"target": 0.03, "kc": 2.0}, planned_tokens=1_000)}
     now = {key: value for key, value, _ in settable(book)}
     assert (now["scu.target"], now["scu.kc"]) == ("0.03", "2") and "default" not in now.values()
     book.settings = {"monitors": {"probes": False}}

@@ -17,6 +17,7 @@ Actuator = Literal["decoupled", "coupled"]
 LawSettings = PISettings | LegacySettings
 
 AUTO = "auto"
+TOKENS_BASIS = "tokens_basis"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,17 @@ def from_mapping(given: Mapping[str, Any]) -> ScuSettings:
     control = kind(**numbers)
     own = {key: values[key] for key in values if key in _OWN}
     return _checked(ScuSettings(law=law, control=control, auto_start=auto, **own))
+
+
+def pinned(given: Mapping[str, Any], planned_tokens: int) -> dict[str, Any]:
+    """What the record of a run says under `scu`: N pinned, and where it is from."""
+    basis = "planned" if given.get("tokens") is None else "given"
+    return {**given, "tokens": given.get("tokens") or planned_tokens, TOKENS_BASIS: basis}
+
+
+def of_run(said: Mapping[str, Any]) -> ScuSettings:
+    """The loop of a run, from what `pinned` gave its record. Raises LabError like `from_mapping`."""
+    return from_mapping({key: value for key, value in said.items() if key != TOKENS_BASIS})
 
 
 def changed(settings: ScuSettings, key: str, value: object) -> ScuSettings:
